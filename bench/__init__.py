@@ -1,0 +1,1 @@
+"""Measurements: `python -m bench collect`, `python -m bench query`."""

@@ -1,0 +1,5 @@
+"""`python -m flowaudit`."""
+
+from flowaudit.cli import main
+
+main()

@@ -1,0 +1,46 @@
+"""`flowaudit detect`."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+
+from flowaudit.cli.options import SinceOption, UntilOption, app_of, detector_ids, known, lake_of, span
+from flowaudit.cli.output import Format, FormatOption, facts, say, write_one
+from flowaudit.errors import FlowauditError
+
+DetectorOption = Annotated[
+    list[str] | None,
+    typer.Option("--detector", metavar="ID", autocompletion=detector_ids, help="Only this one; may be repeated."),
+]
+
+
+def detect(
+    ctx: typer.Context,
+    detector: DetectorOption = None,
+    since: SinceOption = None,
+    until: UntilOption = None,
+    format: FormatOption = Format.TABLE,
+) -> None:
+    """Run the detectors and note findings.
+
+    Each looks at what is new to it or, with --since, at every window of its own in that span.
+    """
+    from flowaudit.detect import detect as detect_in
+
+    app = app_of(ctx)
+    window = span(since, until, datetime.now(UTC))
+    only = known(detector, app.catalogue.detectors) if detector else None
+    report = detect_in(lake_of(app), app.catalogue, window, only)
+    for message in report.failures.values():
+        say(f"failed {message}")
+    summary = {name: getattr(report, name) for name in ("windows", "sightings", "events", "failures", "seconds")}
+    if format is Format.TABLE:
+        events = ", ".join(f"{count} {event}" for event, count in sorted(report.events.items()))
+        facts(summary | {"events": events or "none", "failures": ", ".join(report.failures) or "none"})
+    else:
+        write_one(summary, format)
+    if report.failures:
+        raise typer.Exit(FlowauditError.exit_code)

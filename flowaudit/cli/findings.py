@@ -1,0 +1,228 @@
+"""`flowaudit findings` and `flowaudit findings show`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from enum import StrEnum
+from shutil import get_terminal_size
+from textwrap import fill
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from flowaudit.cli.detect import DetectorOption
+from flowaudit.cli.options import app_of, finding_ids, known, lake_of
+from flowaudit.cli.output import (
+    Column,
+    Format,
+    FormatOption,
+    ago,
+    count,
+    facts,
+    plain,
+    printable,
+    say,
+    show,
+    show_markdown,
+    volume,
+    write,
+    write_one,
+)
+from flowaudit.errors import ConfigError
+from flowaudit.model import Severity
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from flowaudit.app import App
+    from flowaudit.findings import Finding
+
+FOUND = 1
+"""The exit code of `--fail-on`."""
+
+LISTED = """
+SELECT {columns} FROM findings_current
+WHERE ($state IS NULL OR state = $state) AND list_contains($severities, severity)
+  AND ($detectors IS NULL OR list_contains($detectors, detector)) AND starts_with(id, $id)
+ORDER BY state, list_position($severities, severity), last_seen DESC, id
+"""
+
+group = typer.Typer(invoke_without_command=True, rich_markup_mode=None)
+
+
+class State(StrEnum):
+    """Whether a finding still stands."""
+
+    OPEN = "open"
+    RESOLVED = "resolved"
+
+
+SeverityOption = Annotated[Severity | None, typer.Option("--severity", help="At least this bad.")]
+FailOnOption = Annotated[
+    Severity | None, typer.Option("--fail-on", help="Exit 1 if an open one among those listed is at least this bad.")
+]
+
+
+@group.callback()
+def findings(
+    ctx: typer.Context,
+    state: Annotated[State | None, typer.Option(help="Only those in this state.")] = None,
+    severity: SeverityOption = None,
+    detector: DetectorOption = None,
+    fail_on: FailOnOption = None,
+    format: FormatOption = Format.TABLE,
+) -> None:
+    """List findings, the open and worst first.
+
+    `flowaudit findings show ID` tells all about one.
+    """
+    if ctx.invoked_subcommand:
+        return
+    app = app_of(ctx)
+    ids = list(known(detector, app.sound_catalogue.detectors)) if detector else None
+    table = _read(app, state=state, least=severity or Severity.LOW, detectors=ids)
+    if format in (Format.TABLE, Format.MARKDOWN):
+        _list(_findings(table), format)
+    else:
+        write(table, format, documents=("key", "evidence"))
+    if fail_on and _worst(table) >= fail_on.rank:
+        raise typer.Exit(FOUND)
+
+
+@group.command("show")
+def show_one(
+    ctx: typer.Context,
+    id: Annotated[
+        str, typer.Argument(metavar="ID", autocompletion=finding_ids, help="A finding's id, or how it begins.")
+    ],
+    format: FormatOption = Format.TABLE,
+) -> None:
+    """Tell all about one finding.
+
+    What was seen, what it means and what to do.
+    """
+    app = app_of(ctx)
+    found = _findings(_read(app, id=id))
+    if len(found) != 1:
+        which = f"{len(found)} begin with it: {', '.join(one.id for one in found[:10])}" if found else "there is none"
+        raise ConfigError(f"{id!r} names no one finding, {which}; `flowaudit findings` lists them")
+    if format is Format.TABLE:
+        detector = app.sound_catalogue.detectors.get(found[0].detector)
+        _page(found[0], detector.prose if detector else "")
+    elif format in (Format.JSON, Format.NDJSON):
+        write_one(asdict(found[0]), format)
+    else:
+        write(_read(app, id=found[0].id), format)
+
+
+def _read(
+    app: App,
+    *,
+    state: State | None = None,
+    least: Severity = Severity.LOW,
+    detectors: Sequence[str] | None = None,
+    id: str = "",
+) -> pa.Table:
+    """Return findings as they stand, with the columns of `Finding`."""
+    from flowaudit import sql
+    from flowaudit.findings import Finding
+
+    severities = [str(severity) for severity in reversed(Severity) if severity.rank >= least.rank]
+    params = {"state": state and str(state), "severities": severities, "detectors": detectors, "id": id}
+    views = {"findings_current": app.sound_catalogue.views["findings_current"]}
+    with sql.connect(lake_of(app), tables=("findings",), views=views) as lake:
+        return lake.query(LISTED.format(columns=", ".join(Finding.__slots__)), params)
+
+
+def _findings(table: pa.Table) -> list[Finding]:
+    from flowaudit.findings import Finding
+
+    return [Finding.of(row) for row in table.to_pylist()]
+
+
+def _worst(table: pa.Table) -> int:
+    """Return the rank of the worst open finding, -1 where there is none."""
+    pairs = zip(table.column("state").to_pylist(), table.column("severity").to_pylist(), strict=True)
+    return max((Severity(severity).rank for state, severity in pairs if state == State.OPEN), default=-1)
+
+
+def _list(findings: Sequence[Finding], format: Format) -> None:
+    if not findings:
+        say("no findings")
+    elif format is Format.MARKDOWN:
+        show_markdown(_flat(findings))
+    elif sys.stdout.isatty():
+        show(_paired(findings))
+    else:
+        show(_flat(findings))
+
+
+def _paired(findings: Sequence[Finding]) -> list[Column]:
+    """Return two lines a finding: what 80 columns have room for."""
+    now = datetime.now(UTC)
+    return [
+        Column("severity", [f"{one.severity}\n{one.id}" for one in findings]),
+        Column("detector", [f"{one.detector}\n{printable(_words(one.key))}" for one in findings]),
+        Column("volume", [f"{volume(one.bytes)}\n{count(one.flows, 'flow')}" for one in findings], right=True),
+        Column("last seen", [f"{ago(one.last_seen, now)}\n{one.state}" for one in findings], right=True),
+    ]
+
+
+def _flat(findings: Sequence[Finding]) -> list[Column]:
+    """Return one line a finding: what other programs can cut up."""
+    return [
+        Column("severity", [one.severity for one in findings]),
+        Column("id", [one.id for one in findings]),
+        Column("state", [one.state for one in findings]),
+        Column("detector", [one.detector for one in findings]),
+        Column("key", [printable(_words(one.key)) for one in findings]),
+        Column("last_seen", [plain(one.last_seen) for one in findings]),
+        Column("flows", [str(one.flows) for one in findings], right=True),
+        Column("bytes", [volume(one.bytes) for one in findings], right=True),
+    ]
+
+
+def _words(key: Mapping[str, Any]) -> str:
+    return " ".join(str(value) for value in key.values())
+
+
+def _page(finding: Finding, prose: str) -> None:
+    """Print all about one finding."""
+    lists = {name: value for name, value in finding.evidence.items() if isinstance(value, list) and value}
+    tables = {name: rows for name, rows in lists.items() if all(isinstance(row, dict) for row in rows)}
+    print(f"{finding.severity.upper()}: {printable(finding.title)}\n")
+    facts(
+        {"id": finding.id, "state": finding.state, "detector": finding.detector}
+        | finding.key
+        | {"first seen": finding.first_seen, "last seen": finding.last_seen}
+        | {"volume": f"{volume(finding.bytes)} in {count(finding.flows, 'flow')}"}
+        | {name: value for name, value in finding.evidence.items() if name not in tables and value not in (None, [])}
+    )
+    for name, rows in tables.items():
+        print(f"\n{name}")
+        show(_table(rows))
+    if prose:
+        width = min(get_terminal_size().columns, 100)
+        for paragraph in prose.split("\n\n"):
+            print(f"\n{fill(' '.join(paragraph.split()), width)}")
+
+
+def _cell(name: str, value: Any) -> str:  # noqa: ANN401  JSON
+    if value is None:
+        return ""
+    return volume(value) if name == "bytes" and isinstance(value, int) else printable(str(value))
+
+
+def _table(rows: Sequence[Mapping[str, Any]]) -> list[Column]:
+    """Return a list of JSON objects as columns."""
+    return [
+        Column(
+            name,
+            [_cell(name, row.get(name)) for row in rows],
+            all(isinstance(row.get(name), int) for row in rows),
+        )
+        for name in dict.fromkeys(name for row in rows for name in row)
+    ]

@@ -1,0 +1,37 @@
+"""`flowaudit run` and `flowaudit demo`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from flowaudit.cli.options import app_of
+from flowaudit.cli.output import Format, FormatOption, say, write_one
+
+OnceOption = Annotated[bool, typer.Option("--once", help="One full cycle, then exit.")]
+
+
+def run(ctx: typer.Context, once: OnceOption = False, format: FormatOption = Format.TABLE) -> None:
+    """Collect and detect on schedule.
+
+    Serves metrics and health meanwhile, until SIGTERM or Ctrl-C.
+    """
+    from flowaudit import daemon
+
+    if (cycle := daemon.run(app_of(ctx), once=once)) is None:
+        return
+    for failure in cycle.failures:
+        say(f"failed {failure}")
+    write_one(cycle.summary(), format)
+    raise typer.Exit(cycle.exit_code)
+
+
+def demo(once: OnceOption = False) -> None:
+    """Show the main job on a made-up VPC.
+
+    AWS's mock is the cloud, so no account is needed.
+    """
+    from flowaudit.cli import demonstration
+
+    raise typer.Exit(demonstration.demo(once=once))

@@ -1,0 +1,248 @@
+"""The configuration: one TOML file and FLOWAUDIT_… variables, checked as a whole into frozen values.
+
+Every key has a default but `sources`. Relative paths start at the folder the program was started in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from flowaudit.config.loading import Origin, read
+from flowaudit.config.mistakes import NOT_YET, describe
+from flowaudit.config.values import (
+    INTERNET_PATHS,
+    Duration,
+    FieldNames,
+    InternetPath,
+    Interval,
+    LakeUri,
+    Listen,
+    LocalPath,
+    Name,
+    Network,
+    Role,
+    S3Uri,
+    parse_duration,
+    parse_time,
+)
+from flowaudit.errors import ConfigError
+from flowaudit.model import Severity
+
+__all__ = [
+    "INTERNET_PATHS",
+    "NOT_YET",
+    "NO_EFFECT_YET",
+    "Aws",
+    "Config",
+    "Detector",
+    "Http",
+    "LakeSettings",
+    "LocalSource",
+    "Policy",
+    "Queries",
+    "S3Source",
+    "Schedule",
+    "Scope",
+    "keys",
+    "load",
+    "no_effect",
+    "parse_duration",
+    "parse_time",
+    "shipped",
+    "source",
+]
+
+_T = TypeVar("_T")
+_List = Annotated[tuple[_T, ...], Field(strict=False)]  # TOML has lists; values are tuples
+
+NO_EFFECT_YET = frozenset(
+    {
+        "lake.retention",
+        "aws.regions",
+        "aws.assume_roles",
+        "scope.interfaces",
+        "scope.subnets",
+        "scope.security_groups",
+        "policy.allowed_destinations",
+        "schedule.discover",
+        "schedule.posture",
+        "schedule.maintain",
+        "http.web_config",
+    }
+)
+"""Keys whose names are settled, that are checked, and that no room acts on yet: `no_effect` tells of them."""
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+
+
+class LakeSettings(_Section):
+    """Where the lake lies, and how long each table's rows are kept in it."""
+
+    uri: LakeUri = "./lake"
+    retention: Mapping[str, Interval] = Field(default_factory=dict)
+
+
+class Aws(_Section):
+    """Where AWS is asked; empty: the region and the account of the credential chain."""
+
+    regions: _List[Name] = ()
+    assume_roles: _List[Role] = ()
+
+
+class LocalSource(_Section):
+    """Flow logs in a file, a folder or a glob; `format` names the fields of objects that lack a header."""
+
+    type: Literal["local"]
+    uri: LocalPath
+    format: FieldNames | None = None
+
+
+class S3Source(_Section):
+    """Flow logs in a bucket; objects that arrive `lookback` late are still found."""
+
+    type: Literal["s3"]
+    uri: S3Uri
+    lookback: Duration = timedelta(hours=24)
+    format: FieldNames | None = None
+
+
+class Scope(_Section):
+    """Whose records are kept; the lists are the operator's own word that these are SageMaker's."""
+
+    keep: Literal["sagemaker", "all"] = "sagemaker"
+    interfaces: _List[Name] = ()
+    subnets: _List[Name] = ()
+    security_groups: _List[Name] = ()
+
+
+class Policy(_Section):
+    """What is allowed: the paths that may lead to the internet (none, if empty), the networks that may be spoken to."""
+
+    internet_paths: _List[InternetPath] = ("nat_gateway",)
+    allowed_destinations: _List[Network] = ()
+
+
+class Schedule(_Section):
+    """How often the daemon does each of its jobs."""
+
+    discover: Interval = timedelta(minutes=5)
+    collect: Interval = timedelta(minutes=1)
+    detect: Interval = timedelta(minutes=1)
+    posture: Interval = timedelta(hours=1)
+    maintain: Interval = timedelta(days=1)
+
+
+class Detector(_Section):
+    """What overrides a detector's own header; None: as its file says."""
+
+    enabled: bool = True
+    severity: Annotated[Severity, Field(strict=False)] | None = None
+    every: Interval | None = None
+    params: Mapping[str, Any] = Field(default_factory=dict)
+
+
+class Queries(_Section):
+    """Folders with the user's own detectors, views and reports."""
+
+    paths: _List[Annotated[Path, Field(strict=False)]] = ()
+
+
+class Http(_Section):
+    """Where metrics and health are served; `web_config` names a file with TLS and authentication."""
+
+    listen: Listen = "127.0.0.1:9184"
+    web_config: str = ""
+
+    @property
+    def host(self) -> str:
+        """The address or name to bind, without the brackets of IPv6."""
+        return self.listen.rpartition(":")[0].strip("[]")
+
+    @property
+    def port(self) -> int:
+        """The port to bind; 0: any that is free."""
+        return int(self.listen.rpartition(":")[2])
+
+
+class Config(_Section):
+    """The whole configuration."""
+
+    lake: LakeSettings = LakeSettings()
+    aws: Aws = Aws()
+    sources: _List[Annotated[LocalSource | S3Source, Field(discriminator="type")]] = ()
+    scope: Scope = Scope()
+    policy: Policy = Policy()
+    schedule: Schedule = Schedule()
+    detectors: Mapping[str, Detector] = Field(default_factory=dict)
+    queries: Queries = Queries()
+    http: Http = Http()
+
+
+def load(path: Path | None, environ: Mapping[str, str], options: Mapping[str, str] | None = None) -> Config:
+    """The configuration in `path`, $FLOWAUDIT_CONFIG or ./flowaudit.toml; raises ConfigError naming every mistake.
+
+    Variables FLOWAUDIT_SECTION__KEY come before the file, and `options` (`{"lake.uri": …}`), the command line's, before
+    both. With no file anywhere all is at its default.
+    """
+    tree, origin = read(path, environ, options or {})
+    try:
+        return Config.model_validate(tree)
+    except ValidationError as error:
+        raise ConfigError(_report(error, origin)) from None
+
+
+def _report(error: ValidationError, origin: Origin) -> str:
+    """One line per mistake, never with a value that may be secret."""
+    known = tuple(keys(Config))
+    details = error.errors(include_url=False, include_input=False)
+    lines = sorted(f"{origin(detail['loc'])}: {describe(detail, known)}" for detail in details)
+    return "\n".join(lines)
+
+
+def source(uri: str) -> LocalSource | S3Source:
+    """The source that an address on the command line names; raises ConfigError."""
+    try:
+        return S3Source(type="s3", uri=uri) if uri.startswith("s3://") else LocalSource(type="local", uri=uri)
+    except ValidationError:
+        shown = uri.rpartition("@")[2]  # what stands before it may be a secret
+        raise ConfigError(f"{shown!r} is no source: name a file, a folder, a glob or s3://bucket/prefix/") from None
+
+
+def keys(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
+    """Every key under `model`, dotted: `lake.uri`, `sources[].uri`, `detectors.ID.enabled`."""
+    for name, field in model.model_fields.items():
+        match name:
+            case "sources":
+                yield from dict.fromkeys([*keys(S3Source, "sources[]."), *keys(LocalSource, "sources[].")])
+            case "detectors":
+                yield from keys(Detector, "detectors.ID.")
+            case _ if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+                yield from keys(field.annotation, f"{prefix}{name}.")
+            case _:
+                yield prefix + name
+
+
+def no_effect(config: Config) -> tuple[str, ...]:
+    """The keys that somebody has set and that do nothing in this version, dotted."""
+    given = {f"{section}.{key}" for section in config.model_fields_set for key in _given(getattr(config, section))}
+    return tuple(sorted(given & NO_EFFECT_YET))
+
+
+def _given(section: object) -> set[str]:
+    return section.model_fields_set if isinstance(section, BaseModel) else set()
+
+
+def shipped(name: str) -> Path:
+    """The folder `queries` or `dashboards`: inside an installed wheel, else beside the package in a checkout."""
+    package = Path(__file__).resolve().parents[1]
+    for folder in (package / "_shipped" / name, package.parent / name):
+        if folder.is_dir():
+            return folder
+    raise ConfigError(f"{package}: the folder {name!r} that comes with flowaudit is missing: install flowaudit again")

@@ -1,0 +1,70 @@
+"""What is said about a mistake in the configuration."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Sequence
+
+from pydantic_core import ErrorDetails
+
+NOT_YET = ("mutes", "setup", "sinks")
+"""Sections whose names are settled and whose rooms are not built: refused, for a setting without effect misleads."""
+
+_SOURCE_TYPES = "there are local and s3 (cloudwatch and sqs are not supported in this version)"
+
+_SAYINGS = {
+    "bool_type": "must be true or false",
+    "dict_type": "must be a table",
+    "mapping_type": "must be a table",
+    "missing": "is missing",
+    "model_attributes_type": "must be a table",
+    "model_type": "must be a table",
+    "path_type": "must be text in quotes",
+    "string_too_short": "must not be empty",
+    "string_type": "must be text in quotes",
+    "time_delta_type": "must be a duration in quotes, as in 30s, 5m, 24h, 30d",
+    "tuple_type": "must be a list in brackets",
+    "union_tag_invalid": f"is no type of source: {_SOURCE_TYPES}",
+    "union_tag_not_found": f"is missing: {_SOURCE_TYPES}",
+}
+
+
+def describe(detail: ErrorDetails, known: Sequence[str]) -> str:
+    """The dotted place of a mistake and what is allowed there; `known` are all keys there are."""
+    place = dotted(detail["loc"])
+    kind = detail["type"]
+    if kind.startswith("union_tag"):
+        place += ".type"
+    if kind == "extra_forbidden":
+        return f"{place}: {_unknown(place, known)}"
+    if kind in ("enum", "literal_error"):
+        return f"{place}: must be one of {detail['ctx']['expected']}"
+    if kind == "value_error":
+        return f"{place}: {detail['ctx']['error']}"
+    return f"{place}: {_SAYINGS.get(kind, detail['msg'])}"
+
+
+def dotted(loc: tuple[int | str, ...]) -> str:
+    """A place as one writes it: `sources[0].uri`."""
+    if loc[0] == "sources":
+        loc = (*loc[:2], *loc[3:])  # the third is pydantic's: the type of source it took
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in loc).removeprefix(".")
+
+
+def _unknown(place: str, known: Sequence[str]) -> str:
+    """What to do about a key that does not exist: the same one elsewhere, the nearest beside it, or all beside it."""
+    if place in NOT_YET:
+        return "is not supported in this version: remove it"
+    parent, name = _split(re.sub(r"^detectors\.[^.]+", "detectors.ID", re.sub(r"\[\d+\]", "[]", place)))
+    sections = [key.split(".")[0].removesuffix("[]") for key in known]
+    siblings = sorted({_split(key)[1] for key in [*known, *sections] if _split(key)[0] == parent})
+    elsewhere = [key for key in known if _split(key)[1] == name]
+    if near := elsewhere or difflib.get_close_matches(name, siblings):
+        return f"no such key: did you mean {near[0]}?"
+    return f"no such key: there are {', '.join(siblings)}"
+
+
+def _split(key: str) -> tuple[str, str]:
+    parent, _, name = key.rpartition(".")
+    return parent, name

@@ -1,0 +1,147 @@
+"""What single values of the configuration and of the command line may look like."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Annotated
+
+from pydantic import AfterValidator, BeforeValidator, Field
+
+from flowaudit.errors import ConfigError
+
+INTERNET_PATHS = (
+    "nat_gateway",
+    "internet_gateway",
+    "egress_only_internet_gateway",
+    "transit_gateway",
+    "virtual_private_gateway",
+    "vpc_peering",
+    "middlebox",
+    "local_zone",
+)
+"""The paths that can lead to the internet, and so can be allowed to."""
+
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+_DURATION = re.compile(r"(\d+)([smhd])", re.ASCII)
+_TIME = re.compile(r"\d{4}-\d\d-\d\d(?P<clock>[Tt ]\d\d:\d\d:\d\d(\.\d+)?(?P<zone>[Zz]|[+-]\d\d:\d\d)?)?", re.ASCII)
+_S3 = re.compile(r"s3://[A-Za-z0-9][A-Za-z0-9._-]+(/[^?#]*)?", re.ASCII)
+_ROLE = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:role/\S+", re.ASCII)
+_LISTEN = re.compile(r"(?:\[[0-9a-fA-F:.%]+\]|[^\s:\[\]]+):(\d{1,5})", re.ASCII)
+_LAST_PORT = 65535
+_FIELD_NAME = re.compile(r"[a-z][a-z0-9-]*", re.ASCII)
+
+
+def parse_duration(text: str) -> timedelta:
+    """The span that `30s`, `5m`, `24h` or `30d` names; raises ConfigError."""
+    if not (found := _DURATION.fullmatch(text)):
+        raise ConfigError(f"{text!r} is no duration: write a whole number and s, m, h or d, as in 30s, 5m, 24h, 30d")
+    try:
+        return timedelta(**{_UNITS[found[2]]: int(found[1])})
+    except (OverflowError, ValueError) as error:
+        raise ConfigError(f"{text[:20]!r} is too long a duration") from error
+
+
+def parse_time(text: str, now: datetime) -> datetime:
+    """The moment, UTC, that RFC 3339 text, a date (its midnight, UTC), `now` or `-24h` names; raises ConfigError."""
+    try:
+        if text == "now":
+            return now.astimezone(UTC)
+        if text.startswith("-"):
+            return now.astimezone(UTC) - parse_duration(text[1:])
+        return _absolute(text)
+    except (ValueError, OverflowError) as error:
+        raise ConfigError(f"{text!r} is no time: write RFC 3339 (2026-05-04T12:00:00Z), -24h, -7d or now") from error
+
+
+def _absolute(text: str) -> datetime:
+    found = _TIME.fullmatch(text)
+    if not found:
+        raise ValueError(text)
+    if found["clock"] and not found["zone"]:
+        raise ConfigError(f"{text!r} does not say its zone: append Z for UTC, or +02:00")
+    moment = datetime.fromisoformat(text.upper())
+    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _as_duration(value: object) -> object:
+    try:
+        return parse_duration(value) if isinstance(value, str) else value
+    except ConfigError as error:
+        raise ValueError(str(error)) from error
+
+
+def _some(value: timedelta) -> timedelta:
+    if not value:
+        raise ValueError("must be longer than nothing")
+    return value
+
+
+def _s3_uri(value: str) -> str:
+    if not _S3.fullmatch(value):
+        raise ValueError("must be s3://bucket/prefix/ (credentials come from AWS's own chain)")
+    return value
+
+
+def _local_path(value: str) -> str:
+    if not value or "://" in value:
+        raise ValueError("must be a path: a file, a folder or a glob")
+    return value
+
+
+def _lake_uri(value: str) -> str:
+    if not value or ("://" in value and not _S3.fullmatch(value)):
+        raise ValueError("must be a folder, or s3://bucket/prefix (credentials come from AWS's own chain)")
+    return value
+
+
+def _listen(value: str) -> str:
+    found = _LISTEN.fullmatch(value)
+    if not found or int(found[1]) > _LAST_PORT:
+        raise ValueError("must be host:port, as in 127.0.0.1:9184 or [::1]:9184")
+    return value
+
+
+def _internet_path(value: str) -> str:
+    if value not in INTERNET_PATHS:
+        raise ValueError(f"{value!r} is no path to the internet: those are {', '.join(INTERNET_PATHS)}")
+    return value
+
+
+def _network(value: str) -> str:
+    try:
+        return str(ipaddress.ip_network(value))
+    except ValueError as error:
+        raise ValueError(f"{value!r} is no network: write one as in 192.0.2.0/24 or 2001:db8::/32") from error
+
+
+def _role(value: str) -> str:
+    if not _ROLE.fullmatch(value):
+        raise ValueError("must be the ARN of a role, as in arn:aws:iam::111122223333:role/flowaudit")
+    return value
+
+
+def _field_names(value: object) -> object:
+    """The names in a log format, with or without the `${…}` that AWS puts around each."""
+    if not isinstance(value, str):
+        return value
+    names = tuple(re.sub(r"\$\{([^${}]*)\}", r" \1 ", value).split())
+    if not names or not all(map(_FIELD_NAME.fullmatch, names)):
+        raise ValueError("must be AWS's field names separated by spaces, as in 'version account-id interface-id'")
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise ValueError(f"names a field twice: {', '.join(twice)}")
+    return names
+
+
+Duration = Annotated[timedelta, BeforeValidator(_as_duration)]
+Interval = Annotated[Duration, AfterValidator(_some)]
+FieldNames = Annotated[tuple[str, ...], BeforeValidator(_field_names)]
+InternetPath = Annotated[str, AfterValidator(_internet_path)]
+LakeUri = Annotated[str, AfterValidator(_lake_uri)]
+Listen = Annotated[str, AfterValidator(_listen)]
+LocalPath = Annotated[str, AfterValidator(_local_path)]
+Name = Annotated[str, Field(min_length=1)]
+Network = Annotated[str, AfterValidator(_network)]
+Role = Annotated[str, AfterValidator(_role)]
+S3Uri = Annotated[str, AfterValidator(_s3_uri)]

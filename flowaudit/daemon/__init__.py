@@ -1,0 +1,212 @@
+"""The daemon: the jobs on their schedule, signals, and the HTTP endpoints. The only room that imports apscheduler."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from http import HTTPStatus
+from queue import SimpleQueue
+from types import FrameType
+
+import structlog
+from apscheduler import events
+from apscheduler.executors.pool import ThreadPoolExecutor as JobThreads
+from apscheduler.schedulers.background import BackgroundScheduler
+from apscheduler.triggers.interval import IntervalTrigger
+
+from flowaudit import __version__
+from flowaudit.app import App
+from flowaudit.daemon.http import Answer, Request, Server
+from flowaudit.daemon.jobs import Cycle, Jobs
+from flowaudit.daemon.log import configure
+from flowaudit.errors import DaemonError, FlowauditError
+from flowaudit.metrics import Metrics
+
+__all__ = ["Cycle", "Daemon", "configure", "run"]
+
+GRACE = 8.0
+"""Seconds that running jobs have to come to an end once a stop was asked for."""
+SIGNALS = (signal.SIGTERM, signal.SIGINT)
+DONE = "done"
+
+log = structlog.stdlib.get_logger("flowaudit.daemon")
+
+
+def run(app: App, *, once: bool = False) -> Cycle | None:
+    """Run one full cycle and return what it did, or go on until SIGTERM or SIGINT.
+
+    Raises FlowauditError where it cannot even start: no sources, a wrong configuration, an address that is taken.
+    """
+    configure(logging.WARNING if once else logging.INFO)
+    daemon = Daemon(app)
+    if once:
+        return daemon.once()
+    daemon.serve()
+    return None
+
+
+class Daemon:
+    """The jobs of one configuration, with their metrics; to be run from the main thread, which gets the signals."""
+
+    def __init__(self, app: App) -> None:
+        """Load the queries; raises ConfigError, DaemonError where there is nothing to collect."""
+        if not app.config.sources:
+            raise DaemonError(
+                'there is nothing to collect: name a place under [[sources]], e.g. type = "s3", uri = "…"'
+            )
+        app.sources([], None, datetime.now(UTC))  # what is wrong with them is to be known now
+        self._app = app
+        self.stop = threading.Event()
+        catalogue = app.sound_catalogue
+        self.metrics = Metrics(__version__, {each.id: each.severity for each in catalogue.detectors.values()})
+        self.metrics.problems(len(catalogue.problems))
+        for problem in catalogue.problems:
+            log.error("query left out", problem=str(problem))
+        self.jobs = Jobs(app, self.metrics, self.stop)
+
+    def once(self) -> Cycle:
+        """Run one full cycle; a signal ends it early."""
+        with _signals() as arrived, ThreadPoolExecutor(1, "cycle") as thread:
+            cycle = thread.submit(self.jobs.cycle)
+            cycle.add_done_callback(lambda _: arrived.put(DONE))
+            if arrived.get() != DONE:
+                self.stop.set()
+                with _deadline():
+                    return cycle.result()
+            return cycle.result()
+
+    def serve(self, started: Callable[[str], None] = lambda _: None) -> None:
+        """Run the jobs on their schedule until a signal comes; `started` is told the URL of the endpoints."""
+        http = self._app.config.http
+        with _signals() as arrived:
+            scheduler = self._schedule()
+            server = Server(http.host, http.port, self._pages(scheduler))
+            server.start()
+            scheduler.start()
+            log.info("started", version=__version__, url=server.url, lake=self._app.lake.uri)
+            started(server.url)
+            log.info("stopping", reason=arrived.get())
+            self.stop.set()
+            with _deadline():
+                scheduler.shutdown(wait=True)
+                server.close()
+        log.info("stopped")
+
+    def _schedule(self) -> BackgroundScheduler:
+        scheduler = BackgroundScheduler(
+            timezone="UTC",
+            # A thread for each, so that a slow detector cannot keep collect waiting.
+            executors={stage: JobThreads(1) for stage in ("collect", "detect")},
+            job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
+        )
+        times = self._app.config.schedule
+        first = {"collect": datetime.now(UTC), "detect": None}  # detect waits for the first collect
+        jobs = {"collect": (self.jobs.collect, times.collect), "detect": (self.jobs.detect, times.detect)}
+        for stage, (job, every) in jobs.items():
+            trigger = IntervalTrigger(seconds=max(1, round(every.total_seconds())))
+            scheduler.add_job(job, trigger, id=stage, executor=stage, next_run_time=first[stage])
+        scheduler.add_listener(
+            lambda event: self._heard(scheduler, event),
+            events.EVENT_JOB_EXECUTED
+            | events.EVENT_JOB_ERROR
+            | events.EVENT_JOB_MISSED
+            | events.EVENT_JOB_MAX_INSTANCES,
+        )
+        return scheduler
+
+    def _heard(self, scheduler: BackgroundScheduler, event: events.JobEvent) -> None:
+        """Count and log what the scheduler has to say of a job, and set detect off after the first collect."""
+        match event.code:
+            case events.EVENT_JOB_ERROR:
+                self.metrics.failed(event.job_id, event.exception)
+                log.error("job broken", job=event.job_id, error=repr(event.exception), traceback=event.traceback)
+            case events.EVENT_JOB_MISSED:
+                self.metrics.job_missed(event.job_id)
+                log.warning("job missed", job=event.job_id)
+            case events.EVENT_JOB_MAX_INSTANCES:
+                self.metrics.job_overlapped(event.job_id)
+                log.warning("job still running", job=event.job_id)
+        if event.job_id == "collect" and event.code in {events.EVENT_JOB_EXECUTED, events.EVENT_JOB_ERROR}:
+            waiting = scheduler.get_job("detect")
+            if waiting is not None and waiting.next_run_time is None:
+                waiting.modify(next_run_time=datetime.now(UTC))
+
+    def _pages(self, scheduler: BackgroundScheduler) -> dict[str, Callable[[Request], Answer]]:
+        return {
+            "/": lambda _: LANDING,
+            "/metrics": self._metrics_page,
+            "/healthz": lambda _: _yes_or_why("" if _alive(scheduler) else "the scheduler has ended"),
+            "/readyz": self._readiness,
+        }
+
+    def _metrics_page(self, request: Request) -> Answer:
+        accept, encoding = (request.headers.get(name, "") for name in ("Accept", "Accept-Encoding"))
+        headers, body = self.metrics.exposition(accept, encoding, request.query.get("name[]", ()))
+        return Answer(body, headers=headers)
+
+    def _readiness(self, _: Request) -> Answer:
+        try:
+            return _yes_or_why(self.jobs.unready() or "")
+        except FlowauditError as error:
+            return _yes_or_why(str(error))
+
+
+LANDING = Answer(
+    b"<!doctype html><title>flowaudit</title><h1>flowaudit</h1><ul>"
+    b'<li><a href="/metrics">metrics</a><li><a href="/healthz">health</a><li><a href="/readyz">readiness</a></ul>\n',
+    headers={"Content-Type": "text/html; charset=utf-8"},
+)
+
+
+def _yes_or_why(why: str) -> Answer:
+    if not why:
+        return Answer(b"ok\n")
+    return Answer(f"{' '.join(why.split())}\n".encode(), HTTPStatus.SERVICE_UNAVAILABLE)
+
+
+def _alive(scheduler: BackgroundScheduler) -> bool:
+    return scheduler.running and any(thread.name == "APScheduler" for thread in threading.enumerate())
+
+
+@contextmanager
+def _signals() -> Iterator[SimpleQueue[str]]:
+    """Queue the signals that ask for an end.
+
+    Not into an Event: its lock may be held by the very thread that the signal interrupts.
+    """
+    arrived: SimpleQueue[str] = SimpleQueue()
+
+    def put(number: int, _: FrameType | None) -> None:
+        arrived.put(signal.Signals(number).name)
+
+    before = {each: signal.signal(each, put) for each in SIGNALS}
+    try:
+        yield arrived
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
+
+
+@contextmanager
+def _deadline() -> Iterator[None]:
+    """End the process if the block takes too long: a read that hangs must not keep it, and the lake is always whole."""
+    timer = threading.Timer(GRACE, _give_up)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+def _give_up() -> None:
+    log.error("stop forced", after_seconds=GRACE, lost="nothing: what was begun is done again at the next start")
+    sys.stderr.flush()
+    os._exit(FlowauditError.exit_code)

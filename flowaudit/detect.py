@@ -1,0 +1,205 @@
+"""Loop 2: lake → detector → findings.
+
+Each detector looks at whole windows, aligned to the epoch: those that new batches have touched since it last looked,
+or those that it is told to look at. What it saw there before is replaced, so looking twice changes nothing.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from threading import Event
+from typing import Any
+
+import pyarrow as pa
+
+from flowaudit import findings, sql
+from flowaudit.catalogue import Catalogue, Detector
+from flowaudit.errors import LakeConflict, QueryError
+from flowaudit.lake import Events, Lake
+from flowaudit.model import DetectReport, Sighting, Window
+from flowaudit.schema import FINDINGS
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MARGIN = timedelta(hours=1)
+"""How far around a day records may lie that say what an interface of that day is."""
+TRIES = 5
+"""How often a detect starts over because another process wrote findings at the same moment."""
+
+
+def detect(
+    lake: Lake,
+    catalogue: Catalogue,
+    window: Window | None = None,
+    only: Collection[str] | None = None,
+    stop: Event | None = None,
+) -> DetectReport:
+    """Run the detectors and write the events that follow.
+
+    Without `window` each detector looks at what is new to it; with one, at every window of its own that overlaps it.
+    `only` names the detectors to run. Raises LakeError; a detector that fails is reported and stops no other.
+    """
+    started = time.monotonic()
+    lake.create()
+    chosen = [d for d in catalogue.detectors.values() if only is None or d.id in only]
+    for attempt in range(1, TRIES + 1):
+        try:
+            report = _Run(lake, catalogue, stop or Event()).run(chosen, window)
+            return replace(report, seconds=round(time.monotonic() - started, 3))
+        except LakeConflict:
+            if attempt == TRIES:
+                raise
+    raise AssertionError
+
+
+@dataclass(slots=True)
+class _Tally:
+    """What a run has seen so far, by detector id."""
+
+    sightings: dict[str, list[Sighting]] = field(default_factory=dict)
+    failures: dict[str, str] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
+    runs: Counter[str] = field(default_factory=Counter)
+
+
+class _Run:
+    """One look of some detectors at some windows."""
+
+    def __init__(self, lake: Lake, catalogue: Catalogue, stop: Event) -> None:
+        self._lake, self._catalogue, self._stop = lake, catalogue, stop
+        self._events: Events = lake.events()  # before anything is read: a later writer is then noticed
+        self._newest = lake.last_batch()
+        self._tally = _Tally()
+
+    def run(self, detectors: list[Detector], window: Window | None) -> DetectReport:
+        due = {d.id: self._due(d, window) for d in detectors}
+        by_day: dict[datetime, list[tuple[Window, Detector]]] = {}
+        for detector in detectors:
+            for one in due[detector.id]:
+                by_day.setdefault(_floor(one.since, timedelta(days=1)), []).append((one, detector))
+        for day, looks in sorted(by_day.items()):
+            self._look(day, looks)
+        events = self._write(detectors, due, advance=window is None)
+        return DetectReport(
+            windows=sum(map(len, due.values())),
+            sightings=sum(map(len, self._tally.sightings.values())),
+            events=dict(Counter(events.column("event").to_pylist())),
+            failures=self._tally.failures,
+            runs=dict(self._tally.runs),
+            detector_seconds={name: round(s, 3) for name, s in self._tally.seconds.items()},
+        )
+
+    def _due(self, detector: Detector, window: Window | None) -> list[Window]:
+        if window is not None:
+            return list(_windows(window, detector.window))
+        since = self._events.watermark(_application(detector))
+        return self._touched(since, detector.window) if since < self._newest else []
+
+    def _touched(self, since: int, length: timedelta) -> list[Window]:
+        """Return the windows that hold records of batches after `since`."""
+        with sql.connect(self._lake, tables=("objects",)) as ledger:
+            span = ledger.query(
+                "SELECT min(first_record) AS first, max(last_record) AS last FROM objects WHERE batch > $since",
+                {"since": since},
+            ).to_pylist()[0]
+        if span["first"] is None:
+            return []
+        around = Window(span["first"], span["last"] + timedelta(seconds=1))
+        with sql.connect(self._lake, tables=("flows",), window=around) as lake:
+            starts = lake.query(
+                "SELECT DISTINCT CAST(floor(epoch(start_time) / $length) AS BIGINT) AS n FROM flows "
+                "WHERE batch > $since AND start_time IS NOT NULL ORDER BY n",
+                {"length": length.total_seconds(), "since": since},
+            )
+        return [Window(EPOCH + n * length, EPOCH + (n + 1) * length) for n in starts.column("n").to_pylist()]
+
+    def _look(self, day: datetime, looks: Iterable[tuple[Window, Detector]]) -> None:
+        """Let the detectors look at windows of one day; what an interface is, is judged by that day's records."""
+        looks = list(looks)
+        end = max(day + timedelta(days=1), *(window.until for window, _ in looks))
+        around = Window(day - MARGIN, end + MARGIN)
+        with sql.connect(self._lake, views=self._catalogue.views, window=around) as connection:
+            for window, detector in looks:
+                if detector.id not in self._tally.failures and not self._stop.is_set():
+                    self._look_once(connection, window, detector)
+
+    def _look_once(self, connection: sql.Connection, window: Window, detector: Detector) -> None:
+        started = time.monotonic()
+        seen = self._tally.sightings.setdefault(detector.id, [])
+        try:
+            rows = connection.query(detector.sql, {**detector.params, "since": window.since, "until": window.until})
+            seen += [_sighting(detector, window, row) for row in rows.to_pylist()]
+        except QueryError as error:
+            self._tally.failures[detector.id] = f"{detector.file}: {error}"
+        self._tally.runs[detector.id] += 1
+        before = self._tally.seconds.get(detector.id, 0.0)
+        self._tally.seconds[detector.id] = before + time.monotonic() - started
+
+    def _write(self, detectors: list[Detector], due: Mapping[str, list[Window]], *, advance: bool) -> pa.Table:
+        """Append the events of all detectors that did not fail, and remember how far each has looked."""
+        done = [d for d in detectors if d.id not in self._tally.failures and not self._stop.is_set()]
+        now = datetime.now(UTC)
+        with sql.connect(self._lake, tables=("findings",)) as log:
+            tables = [
+                findings.transitions(
+                    d.id,
+                    due[d.id],
+                    self._tally.sightings.get(d.id, []),
+                    log.query(findings.HISTORY, {"detector": d.id}).to_pylist(),
+                    now,
+                )
+                for d in done
+                if due[d.id]
+            ]
+        events = pa.concat_tables([FINDINGS.empty_table(), *tables])
+        self._events.commit(events, {_application(d): self._newest for d in done} if advance else {})
+        return events
+
+
+def _application(detector: Detector) -> str:
+    """Name a detector's watermark: a changed query or parameter looks at everything again."""
+    fingerprint = sha256(f"{detector.sql}{sorted(detector.params.items())}{detector.severity}".encode()).hexdigest()[
+        :12
+    ]
+    return f"flowaudit/detect/{detector.id}/{fingerprint}"
+
+
+def _windows(span: Window, length: timedelta) -> Iterator[Window]:
+    """Yield the windows of some length, aligned to the epoch, that overlap a span."""
+    start = _floor(span.since, length)
+    while start < span.until:
+        yield Window(start, start + length)
+        start += length
+
+
+def _floor(moment: datetime, length: timedelta) -> datetime:
+    return EPOCH + (moment - EPOCH) // length * length
+
+
+def _sighting(detector: Detector, window: Window, row: Mapping[str, Any]) -> Sighting:
+    head = {*detector.key, "first_seen", "last_seen", "flows", "bytes"}
+    return Sighting(
+        detector=detector.id,
+        severity=detector.severity,
+        title=detector.title,
+        key={name: row[name] for name in detector.key},
+        window=window,
+        first_seen=row["first_seen"],
+        last_seen=row["last_seen"],
+        flows=row["flows"],
+        bytes=row["bytes"] or 0,
+        evidence={name: _ordered(value) for name, value in row.items() if name not in head},
+    )
+
+
+def _ordered(value: Any) -> Any:  # noqa: ANN401  evidence may be anything that SQL gives
+    """Put lists of a group's members into one order: SQL promises none."""
+    if not isinstance(value, list):
+        return value
+    if value and isinstance(value[0], dict):
+        return sorted(value, key=lambda row: (-(row.get("bytes") or 0), str(row)))
+    return sorted(value, key=str)

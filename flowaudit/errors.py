@@ -1,0 +1,55 @@
+"""Everything that can go wrong on purpose: one subclass a room, each with the exit code it ends in."""
+
+from __future__ import annotations
+
+
+class FlowauditError(Exception):
+    """A failure whose message says what, where and what to do."""
+
+    exit_code = 3
+
+
+class ConfigError(FlowauditError):
+    """The configuration, or a value given on the command line, is wrong."""
+
+    exit_code = 2
+
+
+class CatalogueError(FlowauditError):
+    """A query file is not what its room asks for."""
+
+    exit_code = 2
+
+
+class QueryError(FlowauditError):
+    """Ad-hoc SQL was refused, failed, or went over its limits."""
+
+    exit_code = 2
+
+
+class SourceError(FlowauditError):
+    """A place where flow logs lie cannot be listed or read."""
+
+
+class TransientSourceError(SourceError):
+    """As SourceError, but the same call may well succeed later (throttling, a broken connection)."""
+
+
+class ReadError(FlowauditError):
+    """A log object is broken as a whole: nothing of it is kept."""
+
+
+class SkipObject(FlowauditError):
+    """A log object is left alone for a reason the operator can remove (no header, not a flow log)."""
+
+
+class LakeError(FlowauditError):
+    """The lake cannot be read or written."""
+
+
+class LakeConflict(LakeError):
+    """Somebody else committed first: what was prepared is stale and must be prepared again."""
+
+
+class DaemonError(FlowauditError):
+    """The daemon cannot start: its address is taken, or it has nothing to do."""

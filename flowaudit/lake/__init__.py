@@ -1,0 +1,165 @@
+"""The lake: a folder or `s3://` prefix of Delta tables. The only room that imports deltalake."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import unquote
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as pa_ds
+import pyarrow.fs as pa_fs
+import pyarrow.parquet as pq
+from deltalake import DeltaTable
+from deltalake.exceptions import DeltaError, TableNotFoundError
+from deltalake.fs import DeltaStorageHandler
+
+from flowaudit.errors import LakeError
+from flowaudit.lake.batch import Batch, Known, known, settle
+from flowaudit.lake.events import Events
+from flowaudit.lake.files import TableFiles, Written
+from flowaudit.model import Window
+from flowaudit.schema import TABLES
+
+__all__ = ["Batch", "Events", "Known", "Lake", "TableFiles", "Written"]
+
+UNREADABLE = "cannot be read"
+
+
+class Lake:
+    """Arrow in, Arrow out, exactly once; readers are never locked out and see whole commits."""
+
+    def __init__(self, uri: str, storage_options: Mapping[str, str] | None = None) -> None:
+        """Name the lake at `uri`, a local path or `s3://bucket/prefix`; does no I/O.
+
+        `storage_options` are object_store's, for example `AWS_REGION`, `AWS_ENDPOINT_URL`, `AWS_ALLOW_HTTP`.
+        """
+        self.is_local = "://" not in uri or uri.startswith("file://")
+        self.uri = str(Path(uri.removeprefix("file://")).expanduser().absolute()) if self.is_local else uri.rstrip("/")
+        self.storage_options = dict(storage_options or {})
+
+    def create(self) -> None:
+        """Make the tables that are missing; raises LakeError."""
+        with self.explained("cannot be created"):
+            for name, table in TABLES.items():
+                if not self._exists(name):
+                    DeltaTable.create(
+                        self._uri(name),
+                        table.schema,
+                        mode="ignore",
+                        partition_by=list(table.partition_by),
+                        name=name,
+                        storage_options=self.storage_options,
+                    )
+
+    def exists(self) -> bool:
+        """Tell whether there is a lake at all."""
+        with self.explained(UNREADABLE):
+            return self._exists("flows")
+
+    def batch(self) -> Batch:
+        """Complete what a stopped collector left, then return the next batch."""
+        with self.explained(UNREADABLE):
+            settle(self)
+            return Batch(self)
+
+    def known(self, days: Collection[str | None] | None = None) -> dict[str, Known]:
+        """Return, by object key, the ledger's newest word on objects of these key days (None: on all objects)."""
+        with self.explained(UNREADABLE):
+            return known(self, days)
+
+    def last_batch(self) -> int:
+        """Return the number of the newest batch that the ledger holds, 0 before the first."""
+        with self.explained(UNREADABLE):
+            return self.open("objects").transaction_version("flowaudit/collect") or 0 if self._exists("objects") else 0
+
+    def files(self, table: str, window: Window | None = None) -> list[str]:
+        """Return the files of a table's newest snapshot: absolute paths, or `s3://` addresses.
+
+        With a window, only files that may hold rows whose `start_time` lies in it, or that have none.
+        """
+        with self.explained(UNREADABLE):
+            try:
+                delta = self.open(table)
+            except TableNotFoundError:
+                return []
+            actions = pa.table(delta.get_add_actions(flatten=True))
+            if window is not None:
+                actions = actions.filter(_overlaps(actions, window))
+            return [f"{self._uri(table)}/{unquote(path)}" for path in actions.column("path").to_pylist()]
+
+    def dataset(self, table: str, window: Window | None = None) -> pa_ds.Dataset:
+        """Return a table's newest snapshot as an Arrow dataset, for engines that cannot read the files themselves."""
+        schema = TABLES[table].schema
+        prefix = self._uri(table) + "/"
+        paths = [path.removeprefix(prefix) for path in self.files(table, window)]
+        partitioning = pa_ds.partitioning(pa.schema([("day", pa.date32())]), flavor="hive")
+        return pa_ds.dataset(paths, schema, "parquet", self.filesystem(table), partitioning)
+
+    def events(self) -> Events:
+        """Return the findings' event log as it is now, to read and then to append to; raises LakeError."""
+        with self.explained(UNREADABLE):
+            return Events(self)
+
+    # --- for this room -----------------------------------------------------------------------------------------------
+
+    def open(self, table: str) -> DeltaTable:
+        """Return a fresh handle on a table's newest snapshot."""
+        return DeltaTable(self._uri(table), storage_options=self.storage_options)
+
+    def new_files(self, table: str) -> TableFiles:
+        """Return a writer of new, uncommitted files of a table."""
+        return TableFiles(self.filesystem(table), table)
+
+    def forget(self, table: str, files: Sequence[Written]) -> None:
+        """Remove files that no commit names."""
+        for file in files:
+            self.filesystem(table).delete_file(file.path)
+
+    def read_file(self, table: str, path: str) -> pa.Table:
+        """Read one file of a table as it lies there (without its partition's column)."""
+        return pq.read_table(unquote(path), filesystem=self.filesystem(table), partitioning=None)
+
+    def filesystem(self, table: str) -> pa_fs.FileSystem:
+        """Return a filesystem whose root is the table's folder."""
+        if self.is_local:
+            return pa_fs.SubTreeFileSystem(self._uri(table), pa_fs.LocalFileSystem())
+        return pa_fs.PyFileSystem(DeltaStorageHandler(self._uri(table), self.storage_options))
+
+    def _uri(self, table: str) -> str:
+        return f"{self.uri}/{table}"
+
+    def _exists(self, table: str) -> bool:
+        return DeltaTable.is_deltatable(self._uri(table), self.storage_options)
+
+    @contextmanager
+    def explained(self, what: str) -> Iterator[None]:
+        """Turn what Delta and the file system say into one message that names the lake."""
+        try:
+            yield
+        except (DeltaError, OSError, pa.ArrowException) as error:
+            if isinstance(error, TableNotFoundError) and what == UNREADABLE:
+                hint = "run `flowaudit collect` first, or name another lake with --lake"
+                raise LakeError(f"there is no lake at {self.uri} yet: {hint}") from error
+            raise LakeError(f"the lake at {self.uri} {what}: {_reason(error)}") from error
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, OSError) and error.errno:
+        return os.strerror(error.errno)
+    return str(error).splitlines()[0] if str(error) else type(error).__name__
+
+
+def _overlaps(actions: pa.Table, window: Window) -> pa.ChunkedArray:
+    """Tell which files may hold rows of the window, by their statistics; without statistics a file may."""
+    if "min.start_time" not in actions.column_names:
+        return pa.chunked_array([pa.repeat(True, actions.num_rows)])
+    low, high = (actions.column(f"{end}.start_time") for end in ("min", "max"))
+    since, until = (pa.scalar(t, low.type) for t in (window.since, window.until))
+    return pc.and_(
+        pc.fill_null(pc.less(low, until), True),
+        pc.fill_null(pc.greater_equal(high, since), True),
+    )

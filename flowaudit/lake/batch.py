@@ -1,0 +1,230 @@
+"""One batch of log objects on its way into the lake: all of it, once, or nothing.
+
+A batch is numbered by the application transaction of the commit that adds its rows to `flows`. That commit also
+carries, as its metadata, what the ledger and the quarantine are to say of the batch; two more commits, to
+`quarantine` and `objects`, repeat it there under the same number. Whoever is killed between them is completed by
+whoever comes next, and two collectors that prepare the same number are told apart by Delta itself: one is refused.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as pa_ds
+from deltalake import CommitProperties, DeltaTable, Transaction
+from deltalake.exceptions import CommitFailedError
+from deltalake.transaction import AddAction, RemoveAction
+
+from flowaudit.errors import LakeConflict, LakeError
+from flowaudit.lake.files import TableFiles, Written
+from flowaudit.model import LogObject, ObjectReport
+from flowaudit.schema import OBJECTS, TABLES
+
+if TYPE_CHECKING:
+    from flowaudit.lake import Lake
+
+APPLICATION = "flowaudit/collect"
+"""The application id of the transactions that number batches, in each of the three tables."""
+METADATA = "flowaudit"
+"""The key of a batch's metadata in the commit that added its rows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the ledger says of one log object: the newest attempt at it."""
+
+    etag: str
+    outcome: str
+    attempts: int
+    kept: int
+    at: datetime
+
+
+class Batch:
+    """A numbered batch: give its rows to `files()`, then `commit`."""
+
+    def __init__(self, lake: Lake) -> None:
+        """Take the next number; raises LakeError."""
+        self._lake = lake
+        self._flows = lake.open("flows")
+        self.number = _last(self._flows) + 1
+
+    def files(self) -> TableFiles:
+        """Return new, uncommitted files of `flows`; safe to fill in a thread of one's own."""
+        return self._lake.new_files("flows")
+
+    def quarantine_files(self) -> TableFiles:
+        """Return new, uncommitted files of `quarantine`."""
+        return self._lake.new_files("quarantine")
+
+    def forget(self, files: Sequence[Written], quarantine: Sequence[Written]) -> None:
+        """Remove files of this batch that no commit names."""
+        self._lake.forget("flows", files)
+        self._lake.forget("quarantine", quarantine)
+
+    def commit(
+        self,
+        files: Sequence[Written],
+        reports: Sequence[ObjectReport],
+        quarantine: Sequence[Written] = (),
+        replaced: Collection[str] = (),
+    ) -> None:
+        """Add the batch to the lake: rows, ledger and quarantine, in place of the rows of `replaced` object keys.
+
+        Raises LakeConflict if another collector took the number: nothing of this batch is in the lake then, and its
+        files are the caller's to forget. After any other error the files must be left alone: they may be committed.
+        """
+        rewritten, removed = self._without(replaced)
+        metadata = {
+            "batch": self.number,
+            "objects": _ledger(reports, self.number),
+            "quarantine": [file.as_json() for file in quarantine],
+        }
+        added = [file.action(partitioned=True) for file in (*files, *rewritten)]
+        with self._lake.explained("cannot be written"):
+            try:
+                _commit(self._flows, "flows", [*added, *removed], self.number, {METADATA: json.dumps(metadata)})
+            except CommitFailedError as error:
+                self._explain(error, files)
+            complete(self._lake, metadata)
+
+    def _explain(self, error: CommitFailedError, files: Sequence[Written]) -> None:
+        """Raise what a refused commit means; return if it was not refused after all but failed on its way out."""
+        now = self._lake.open("flows")
+        paths = set(pa.table(now.get_add_actions()).column("path").to_pylist())
+        if any(file.path in paths for file in files):
+            return
+        if _last(now) < self.number:
+            raise error
+        raise LakeConflict(f"another collector committed batch {self.number} to {self._lake.uri} first") from error
+
+    def _without(self, keys: Collection[str]) -> tuple[list[Written], list[RemoveAction]]:
+        """Rewrite the files that hold rows of `keys` without them."""
+        rewritten: list[Written] = []
+        removed = []
+        for path, day, size in self._holding(keys) if keys else ():
+            rows = self._lake.read_file("flows", path)
+            kept = rows.filter(pc.invert(pc.is_in(rows.column("object_key"), pa.array(sorted(keys)))))
+            if kept.num_rows == rows.num_rows:
+                continue
+            removed.append(RemoveAction(path, True, int(time.time() * 1000), size, {"day": day}))
+            if kept.num_rows:
+                files = self._lake.new_files("flows")
+                days = pa.repeat(pa.scalar(day).cast(pa.date32()), kept.num_rows)
+                files.write(kept.append_column("day", days))
+                rewritten += files.close()
+        return rewritten, removed
+
+    def _holding(self, keys: Collection[str]) -> list[tuple[str, str | None, int]]:
+        """Return path, day and size of the files whose statistics do not rule `keys` out."""
+        actions = pa.table(self._flows.get_add_actions(flatten=True)).to_pylist()
+        return [
+            (action["path"], str(action["partition.day"]) if action["partition.day"] else None, action["size_bytes"])
+            for action in actions
+            if any((action.get("min.object_key") or "") <= key <= (action.get("max.object_key") or key) for key in keys)
+        ]
+
+
+def settle(lake: Lake) -> None:
+    """Complete the ledger and the quarantine of a batch whose collector was stopped after it had added the rows."""
+    flows = lake.open("flows")
+    number = _last(flows)
+    if number == _last(lake.open("objects")):
+        return
+    for entry in flows.history():
+        metadata = json.loads(entry.get(METADATA, "{}"))
+        if metadata.get("batch") == number:
+            complete(lake, metadata)
+            return
+    message = (
+        f"{lake.uri}: the log of `flows` no longer tells what batch {number} held; restore _delta_log from a backup"
+    )
+    raise LakeError(message)
+
+
+def complete(lake: Lake, metadata: dict[str, Any]) -> None:
+    """Write a batch's metadata to quarantine and ledger, each unless it is there already."""
+    number = metadata["batch"]
+    quarantine, objects = lake.open("quarantine"), lake.open("objects")
+    if _last(quarantine) < number:
+        held = [Written(**file).action(partitioned=False) for file in metadata["quarantine"]]
+        _commit_if_first(quarantine, "quarantine", held, number)
+    if _last(objects) < number:
+        files = lake.new_files("objects")
+        rows = pa.Table.from_pylist([_typed(row) for row in metadata["objects"]], OBJECTS)
+        if rows.num_rows:
+            files.write(rows)
+        written = files.close()
+        if not _commit_if_first(objects, "objects", [file.action(partitioned=True) for file in written], number):
+            lake.forget("objects", written)
+
+
+def known(lake: Lake, keys_days: Collection[str | None] | None) -> dict[str, Known]:
+    """Return what the ledger says of each object whose key's day is among `keys_days` (None: of all objects)."""
+    ledger = lake.open("objects").to_pyarrow_dataset()
+    columns = ["object_key", "etag", "outcome", "attempts", "kept", "collected_at", "batch"]
+    condition = None
+    if keys_days is not None:
+        days = pa.array([day for day in keys_days if day], pa.string()).cast(pa.date32())
+        condition = pa_ds.field("day").isin(days) | pa_ds.field("day").is_null()
+    rows = ledger.to_table(columns, filter=condition).sort_by("batch")
+    values = zip(*(rows.column(name).to_pylist() for name in columns[:-1]), strict=True)
+    return {key: Known(etag, outcome, attempts, kept, at) for key, etag, outcome, attempts, kept, at in values}
+
+
+def _last(table: DeltaTable) -> int:
+    return table.transaction_version(APPLICATION) or 0
+
+
+def _commit(
+    table: DeltaTable, name: str, actions: Sequence[AddAction | RemoveAction], number: int, metadata: dict[str, str]
+) -> None:
+    table.create_write_transaction(
+        list(actions),
+        mode="append",
+        schema=table.schema(),
+        partition_by=list(TABLES[name].partition_by),
+        commit_properties=CommitProperties(
+            custom_metadata=metadata, app_transactions=[Transaction(APPLICATION, number)]
+        ),
+    )
+
+
+def _commit_if_first(table: DeltaTable, name: str, actions: Sequence[AddAction], number: int) -> bool:
+    """Commit, unless another process completes the same batch at this moment."""
+    try:
+        _commit(table, name, actions, number, {})
+    except CommitFailedError:
+        return False
+    return True
+
+
+def _ledger(reports: Sequence[ObjectReport], number: int) -> list[dict[str, Any]]:
+    """Return the ledger's rows of a batch as JSON values."""
+    now = datetime.now(UTC)
+    rows = [_row(report) | {"batch": number, "collected_at": now} for report in reports]
+    return [
+        {name: value.isoformat() if hasattr(value, "isoformat") else value for name, value in row.items()}
+        for row in rows
+    ]
+
+
+def _row(report: ObjectReport) -> dict[str, Any]:
+    log_object: LogObject = report.object
+    of_object = {name: getattr(log_object, name) for name in LogObject.__slots__ if name != "key"}
+    of_report = {name: getattr(report, name) for name in ObjectReport.__slots__ if name != "object"}
+    return {"object_key": log_object.key, **of_object, **of_report, "outcome": str(report.outcome)}
+
+
+def _typed(row: dict[str, Any]) -> dict[str, Any]:
+    """Turn a ledger row's times and day back from JSON."""
+    times = {f.name for f in OBJECTS if pa.types.is_timestamp(f.type)}
+    typed = {name: datetime.fromisoformat(v) if name in times and v else v for name, v in row.items()}
+    return typed | {"day": datetime.fromisoformat(row["day"]).date() if row["day"] else None}

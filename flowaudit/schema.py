@@ -1,0 +1,196 @@
+"""The one table of flow log fields, and the shapes of the lake's tables that follow from it.
+
+Source of the fields, their order, versions and Parquet types: VPC User Guide, "Flow log records".
+A field is known by three names: AWS's in text (`pkt-srcaddr`), AWS's in Parquet (`pkt_srcaddr`) and the lake's column,
+which is the Parquet name, but for `start` and `end`: reserved words in SQL, they become `start_time`, `end_time`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+TIME = pa.timestamp("us", "UTC")
+EXTRA = pa.map_(pa.string(), pa.string())
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One flow log field: AWS's name in text, the version that brought it, its type in the lake, its meaning."""
+
+    name: str
+    version: int
+    type: pa.DataType
+    meaning: str
+
+    @property
+    def column(self) -> str:
+        """The lake's column."""
+        return {"start": "start_time", "end": "end_time"}.get(self.name, self.name.replace("-", "_"))
+
+
+_TEXT, _INT, _LONG = pa.string(), pa.int32(), pa.int64()
+
+FIELDS: tuple[Field, ...] = (
+    Field("version", 2, _INT, "highest version among the fields of the flow log"),
+    Field("account-id", 2, _TEXT, "owner of the interface; may be `unknown`"),
+    Field("interface-id", 2, _TEXT, "the recording interface; none for a regional NAT gateway"),
+    Field("srcaddr", 2, _TEXT, "source; on egress the interface's primary private address"),
+    Field("dstaddr", 2, _TEXT, "destination; on ingress the interface's primary private address"),
+    Field("srcport", 2, _INT, "source port"),
+    Field("dstport", 2, _INT, "destination port"),
+    Field("protocol", 2, _INT, "IANA protocol number"),
+    Field("packets", 2, _LONG, "packets of the flow in the interval"),
+    Field("bytes", 2, _LONG, "bytes of the flow in the interval"),
+    Field("start", 2, TIME, "first packet in the interval; up to 60 s off"),
+    Field("end", 2, TIME, "last packet in the interval; up to 60 s off"),
+    Field("action", 2, _TEXT, "ACCEPT or REJECT"),
+    Field("log-status", 2, _TEXT, "OK, NODATA (no traffic) or SKIPDATA (records were left out)"),
+    Field("vpc-id", 3, _TEXT, "VPC of the interface"),
+    Field("subnet-id", 3, _TEXT, "subnet of the interface; none for a regional NAT gateway"),
+    Field("instance-id", 3, _TEXT, "instance of the interface; none for AWS-managed interfaces"),
+    Field("tcp-flags", 3, _INT, "FIN 1, SYN 2, RST 4, SYN-ACK 18, or-ed over the interval"),
+    Field("type", 3, _TEXT, "IPv4, IPv6 or EFA"),
+    Field("pkt-srcaddr", 3, _TEXT, "source as written in the packet"),
+    Field("pkt-dstaddr", 3, _TEXT, "destination as written in the packet"),
+    Field("region", 4, _TEXT, "AWS region of the interface"),
+    Field("az-id", 4, _TEXT, "Availability Zone id"),
+    Field("sublocation-type", 4, _TEXT, "wavelength, outpost or localzone"),
+    Field("sublocation-id", 4, _TEXT, "id of the sublocation"),
+    Field("pkt-src-aws-service", 5, _TEXT, "AWS service that owns pkt-srcaddr"),
+    Field("pkt-dst-aws-service", 5, _TEXT, "AWS service that owns pkt-dstaddr"),
+    Field("flow-direction", 5, _TEXT, "ingress or egress, as the interface sees it"),
+    Field("traffic-path", 5, _INT, "way that egress took, 1 to 8"),
+    Field("ecs-cluster-arn", 7, _TEXT, "ECS cluster"),
+    Field("ecs-cluster-name", 7, _TEXT, "ECS cluster's name"),
+    Field("ecs-container-instance-arn", 7, _TEXT, "ECS container instance"),
+    Field("ecs-container-instance-id", 7, _TEXT, "ECS container instance's id"),
+    Field("ecs-container-id", 7, _TEXT, "first container of the task"),
+    Field("ecs-second-container-id", 7, _TEXT, "second container of the task"),
+    Field("ecs-service-name", 7, _TEXT, "ECS service"),
+    Field("ecs-task-definition-arn", 7, _TEXT, "ECS task definition"),
+    Field("ecs-task-arn", 7, _TEXT, "ECS task"),
+    Field("ecs-task-id", 7, _TEXT, "ECS task's id"),
+    Field("reject-reason", 8, _TEXT, "BPA (block public access) or EC (encryption controls)"),
+    Field("resource-id", 9, _TEXT, "regional NAT gateway that recorded the flow"),
+    Field("encryption-status", 10, _INT, "0 none, 1 Nitro, 2 application, 3 both"),
+    Field("instance-tag", 11, _TEXT, "value of the first chosen instance tag, percent-encoded"),
+    Field("instance-tag-2", 11, _TEXT, "value of the second chosen instance tag"),
+    Field("interface-tag", 11, _TEXT, "value of the first chosen interface tag"),
+    Field("interface-tag-2", 11, _TEXT, "value of the second chosen interface tag"),
+    Field("asg-tag", 11, _TEXT, "value of the first chosen Auto Scaling group tag"),
+    Field("asg-tag-2", 11, _TEXT, "value of the second chosen Auto Scaling group tag"),
+    Field("interface-type", 11, _TEXT, "kind of the recording interface, where AWS manages it"),
+    Field("next-hop-interface-id", 11, _TEXT, "interface that receives (egress) or sends (ingress) the flow"),
+    Field("next-hop-subnet-id", 11, _TEXT, "subnet of the next hop"),
+    Field("next-hop-az-id", 11, _TEXT, "Availability Zone id of the next hop"),
+    Field("next-hop-vpc-id", 11, _TEXT, "VPC of the next hop"),
+    Field("next-hop-interface-type", 11, _TEXT, "kind of the next hop's interface, where AWS manages it"),
+)
+
+FIELD_BY_NAME = {field.name: field for field in FIELDS}
+
+RECORDS = pa.schema([(field.column, field.type) for field in FIELDS] + [("extra", EXTRA)])
+"""What readers read: every field of a record, and fields this version does not know yet in `extra`."""
+
+VERDICT = pa.schema(
+    [
+        ("direction", pa.string()),
+        ("local_addr", pa.string()),
+        ("remote_addr", pa.string()),
+        ("remote_port", pa.int32()),
+        ("remote_scope", pa.string()),
+        ("remote_service", pa.string()),
+        ("remote_region", pa.string()),
+        ("path", pa.string()),
+        ("path_evidence", pa.string()),
+        ("vantage", pa.string()),
+    ]
+)
+"""What `paths` adds: which way a flow went, and how that is known."""
+
+PROVENANCE = pa.schema([("flow_log_id", pa.string()), ("object_key", pa.string()), ("batch", pa.int64())])
+"""Which object a record came from, and with which batch it entered the lake."""
+
+FLOWS = pa.schema([*RECORDS, *VERDICT, *PROVENANCE, ("day", pa.date32())])
+"""One row per flow log record, partitioned by `day`: of `start_time`, else of `end_time`, else of the object."""
+
+OBJECTS = pa.schema(
+    [
+        ("source", pa.string()),
+        ("object_key", pa.string()),
+        ("etag", pa.string()),
+        ("size", pa.int64()),
+        ("modified", TIME),
+        ("flow_log_id", pa.string()),
+        ("account_id", pa.string()),
+        ("region", pa.string()),
+        ("outcome", pa.string()),
+        ("reason", pa.string()),
+        ("records", pa.int64()),
+        ("kept", pa.int64()),
+        ("out_of_scope", pa.int64()),
+        ("quarantined", pa.int64()),
+        ("diverted", pa.int64()),
+        ("first_record", TIME),
+        ("last_record", TIME),
+        ("attempts", pa.int32()),
+        ("batch", pa.int64()),
+        ("collected_at", TIME),
+        ("day", pa.date32()),
+    ]
+)
+"""The ledger: one row per log object and attempt, partitioned by the day in its key; a key's newest batch counts."""
+
+QUARANTINE = pa.schema(
+    [
+        ("object_key", pa.string()),
+        ("line", pa.int64()),
+        ("reason", pa.string()),
+        ("text", pa.string()),
+        ("batch", pa.int64()),
+    ]
+)
+"""One row per line that could not be read; bounded per object."""
+
+FINDINGS = pa.schema(
+    [
+        ("id", pa.string()),
+        ("detector", pa.string()),
+        ("event", pa.string()),
+        ("at", TIME),
+        ("key", pa.string()),
+        ("severity", pa.string()),
+        ("title", pa.string()),
+        ("window_start", TIME),
+        ("window_end", TIME),
+        ("first_seen", TIME),
+        ("last_seen", TIME),
+        ("flows", pa.int64()),
+        ("bytes", pa.int64()),
+        ("evidence", pa.string()),
+    ]
+)
+"""One row per event of a finding (opened, seen, reopened, resolved); `key` and `evidence` are JSON objects.
+
+`flows`, `bytes`, `first_seen`, `last_seen` and `evidence` speak of one window; the newest event of a window holds.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table of the lake: its columns, what it is partitioned by, and the columns whose statistics prune files."""
+
+    schema: pa.Schema
+    partition_by: tuple[str, ...] = ()
+    statistics: tuple[str, ...] = ()
+
+
+TABLES = {
+    "flows": Table(FLOWS, ("day",), ("interface_id", "start_time", "end_time", "object_key", "batch", "vantage")),
+    "objects": Table(OBJECTS, ("day",), ("batch", "first_record", "last_record")),
+    "quarantine": Table(QUARANTINE, (), ("batch",)),
+    "findings": Table(FINDINGS, (), ("at", "window_start")),
+}
+"""Every table of the lake by name."""

@@ -1,0 +1,76 @@
+/*---
+title = "S3 traffic bypasses the VPC endpoint"
+severity = "high"
+attack = ["T1537", "T1567.002"]
+every = "1m"
+window = "1h"
+key = ["interface_id", "path"]
+needs = ["interface_id", "srcaddr", "dstaddr", "start_time", "action", "traffic_path", "pkt_dst_aws_service"]
+
+[params]
+# Ways to S3 that keep to the VPC, and the one of which nobody knows: see path-undecided.
+endpoint_paths = ["gateway_endpoint", "interface_endpoint"]
+undecided_paths = ["unknown"]
+top = 10
+---*/
+/*
+What it means: an interface sent traffic to S3 over a way that is no VPC endpoint, so no endpoint policy limited which
+buckets it could reach. A bucket of anybody's account will do to carry data away.
+
+What to do: give the subnet's route table the S3 gateway endpoint's route; if it has one, see whether the bucket lies in
+another region, which a gateway endpoint does not serve. Then restrict the endpoint's policy, and deny other ways in the
+buckets' own policies (aws:SourceVpce).
+
+Blind spots: needs pkt-dst-aws-service, so formats before version 5 show nothing, and what is recorded as AMAZON may be
+S3. Traffic-path 2 may be gateway endpoint or internet gateway: path-undecided has it. Over vpc_resource the way is not
+known, but it is no gateway endpoint's; a proxy or NAT in front of an endpoint of its own is not seen from here.
+*/
+WITH remotes AS (
+  SELECT
+    interface_id,
+    path,
+    remote_addr,
+    remote_port,
+    min(start_time) AS first_seen,
+    max(coalesce(end_time, start_time)) AS last_seen,
+    count(*) AS flows,
+    CAST(sum(coalesce(bytes, 0)) AS BIGINT) AS bytes,
+    max(account_id) AS account_id,
+    max(vpc_id) AS vpc_id,
+    max(subnet_id) AS subnet_id,
+    max(remote_service) AS remote_service,
+    max(path_evidence) AS path_evidence
+  FROM egress
+  WHERE start_time >= $since
+    AND start_time < $until
+    AND action = 'ACCEPT'
+    AND remote_service = 'S3'
+    AND NOT list_contains($endpoint_paths, path)
+    AND NOT list_contains($undecided_paths, path)
+  GROUP BY interface_id, path, remote_addr, remote_port
+),
+ranked AS (
+  SELECT
+    *,
+    row_number() OVER (
+      PARTITION BY interface_id, path ORDER BY bytes DESC, flows DESC, remote_addr, remote_port
+    ) AS place
+  FROM remotes
+)
+SELECT
+  interface_id,
+  path,
+  min(first_seen) AS first_seen,
+  max(last_seen) AS last_seen,
+  CAST(sum(flows) AS BIGINT) AS flows,
+  CAST(sum(bytes) AS BIGINT) AS bytes,
+  max(account_id) AS account_id,
+  max(vpc_id) AS vpc_id,
+  max(subnet_id) AS subnet_id,
+  max(path_evidence) AS path_evidence,
+  count(DISTINCT remote_addr) AS remotes,
+  list(DISTINCT remote_service) FILTER (WHERE remote_service IS NOT NULL) AS services,
+  list(struct_pack(address := remote_addr, port := remote_port, bytes := bytes, flows := flows))
+    FILTER (WHERE place <= $top) AS top_remotes
+FROM ranked
+GROUP BY interface_id, path
