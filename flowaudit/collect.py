@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from itertools import islice
+from itertools import chain, islice
 from threading import Event
 from typing import TypeVar
 
@@ -143,20 +143,24 @@ class _Run:
     def collect(self, listed: list[Listed]) -> list[ObjectReport]:
         """Read the batch's objects side by side and commit them together."""
         portions = [_Portion(self._batch, part, self._check) for part in _split(listed, PORTION_BYTES, PORTION_OBJECTS)]
-        try:
-            with ThreadPoolExecutor(self._workers.count, thread_name_prefix="collect") as pool:
-                futures = [pool.submit(self._one, portion) for portion in portions]
-                try:
-                    reports = [report for future in futures for report in future.result()]
-                except BaseException:
-                    self._failed.set()  # the others stop at their next block; the pool waits for them
-                    raise
-            self._commit(portions, reports)
-        except BaseException:
-            for portion in portions:
-                portion.discard()
-            raise
+        with self._batch.explained():
+            try:
+                reports = self._read(portions)
+                self._commit(portions, reports)
+            except BaseException:
+                for portion in portions:
+                    portion.discard()
+                raise
         return reports
+
+    def _read(self, portions: list[_Portion]) -> list[ObjectReport]:
+        with ThreadPoolExecutor(self._workers.count, thread_name_prefix="collect") as pool:
+            futures = [pool.submit(self._one, portion) for portion in portions]
+            try:
+                return [report for future in futures for report in future.result()]
+            except BaseException:
+                self._failed.set()  # the others stop at their next block; the pool waits for them
+                raise
 
     def _commit(self, portions: list[_Portion], reports: list[ObjectReport]) -> None:
         collected = (report.object.key for report in reports if report.outcome is Outcome.COLLECTED)
@@ -212,8 +216,7 @@ class _Portion:
         self.quarantined: list[Written] = []
         self._batch, self._check = batch, check
         self._files, self._lines = batch.files(), batch.quarantine_files()
-        self._pending: dict[tuple[str, ...], list[pa.Table]] = {}
-        self._own: TableFiles | None = None
+        self._rows = _Rows()
 
     def add(self, source: Source, log_object: LogObject) -> ObjectReport:
         """Read one object: its rows are kept all together, or, if this raises, not at all."""
@@ -236,18 +239,14 @@ class _Portion:
         self.written += held.close()
         for line in held.lines:
             self._lines.write(line)
-        for table in held.tables:
-            pending = self._pending.setdefault(tuple(table.column_names), [])
-            pending.append(table)
-            if sum(t.num_rows for t in pending) >= ROW_GROUP:
-                _write(self._files, pending)
-                pending.clear()
+        for table in held.rows.tables():
+            self._rows.add(table)
+        if self._rows.count >= ROW_GROUP:
+            self._rows.write(self._files)
 
     def close(self) -> None:
         """Write what is still held in memory and finish the files."""
-        for pending in self._pending.values():
-            _write(self._files, pending)
-        self._pending = {}
+        self._rows.write(self._files)
         self.written += self._files.close()
         self.quarantined += self._lines.close()
 
@@ -259,40 +258,55 @@ class _Portion:
         self.written, self.quarantined = [], []
 
 
+class _Rows:
+    """Rows in memory, those of each format apart: one's must not be judged by what the other's fields leave out."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._by_format: dict[tuple[str, ...], list[pa.Table]] = {}
+
+    def add(self, table: pa.Table) -> None:
+        self._by_format.setdefault(tuple(table.column_names), []).append(table)
+        self.count += table.num_rows
+
+    def tables(self) -> Iterator[pa.Table]:
+        return chain.from_iterable(self._by_format.values())
+
+    def write(self, files: TableFiles) -> None:
+        """Judge the rows of each format together, write them as a row group, and hold them no more."""
+        for tables in self._by_format.values():
+            together = pa.concat_tables(tables).unify_dictionaries().combine_chunks()
+            files.write(paths.verdict(together))
+        self._by_format, self.count = {}, 0
+
+
 class _Held:
     """The rows of one object while it is being read: in memory at first, in files of its own once there are many."""
 
     def __init__(self, log_object: LogObject, batch: Batch) -> None:
-        self.tables: list[pa.Table] = []
+        self.rows = _Rows()
         self.lines: list[pa.Table] = []
         self._day = log_object.day or log_object.modified.date()
-        self._rows = 0
         self._files: TableFiles | None = None
         self._object, self._batch = log_object, batch
 
     def add(self, records: pa.Table, lines: pa.Table) -> None:
         if lines.num_rows:
             self.lines.append(_stamped(lines, {"object_key": self._object.key}, self._batch.number))
-        if not records.num_rows:
-            return
-        if self.tables and self.tables[-1].column_names[: records.num_columns] != records.column_names:
-            self._flush()  # the format has changed: its rows must not be judged by the other's fields
-        provenance = {"flow_log_id": self._object.flow_log_id, "object_key": self._object.key}
-        rows = _stamped(records, provenance, self._batch.number)
-        self.tables.append(rows.append_column("day", pa.repeat(pa.scalar(self._day, pa.date32()), rows.num_rows)))
-        self._rows += records.num_rows
-        if self._rows >= ROW_GROUP:
-            self._flush()
-
-    def _flush(self) -> None:
-        self._files = self._files or self._batch.files()
-        _write(self._files, self.tables)
-        self.tables, self._rows = [], 0
+        if records.num_rows:
+            provenance = {"flow_log_id": self._object.flow_log_id, "object_key": self._object.key}
+            rows = _stamped(records, provenance, self._batch.number)
+            day = pa.repeat(pa.scalar(self._day, pa.date32()), rows.num_rows)
+            self.rows.add(rows.append_column("day", day))
+        if self.rows.count >= ROW_GROUP:
+            self._files = self._files or self._batch.files()
+            self.rows.write(self._files)
 
     def close(self) -> list[Written]:
+        """Finish the object's own files, if it needed any; else its rows stay in `rows`."""
         if self._files is None:
             return []
-        self._flush()
+        self.rows.write(self._files)
         return self._files.close()
 
     def discard(self) -> None:
@@ -344,10 +358,3 @@ def _constant(text: str | None, length: int) -> pa.DictionaryArray:
     return pa.DictionaryArray.from_arrays(
         pa.repeat(code, length), pa.array([] if text is None else [text], pa.string())
     )
-
-
-def _write(files: TableFiles, tables: list[pa.Table]) -> None:
-    """Judge rows of one format together and write them as one row group."""
-    if tables:
-        together = pa.concat_tables(tables).unify_dictionaries().combine_chunks()
-        files.write(paths.verdict(together))

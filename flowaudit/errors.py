@@ -52,4 +52,4 @@ class LakeConflict(LakeError):
 
 
 class DaemonError(FlowauditError):
-    """The daemon cannot start: its address is taken, or it has nothing to do."""
+    """The daemon cannot have the address that it is to serve on."""

@@ -18,6 +18,11 @@ from pathlib import Path
 import pytest
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add `--kills N`: how many collectors tests/test_crash.py kills."""
+    parser.addoption("--kills", type=int, default=50, help="how many collecting processes the crash test kills")
+
+
 @dataclass(frozen=True)
 class Seaweed:
     """A real S3 server that checks signatures, with the keys of two users: one may do all, one only list."""

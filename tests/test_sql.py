@@ -52,7 +52,7 @@ def fill(lake: Lake) -> Lake:
 @pytest.fixture(scope="module")
 def lake(tmp_path_factory: pytest.TempPathFactory) -> Lake:
     """A lake in a folder whose name tries to be SQL and a partition at once."""
-    return fill(Lake(str(tmp_path_factory.mktemp("sql") / "region=nowhere" / "it's a \"lake\"")))
+    return fill(Lake(str(tmp_path_factory.mktemp("sql") / "region=nowhere" / 'it\'s a "lake"')))
 
 
 @pytest.fixture

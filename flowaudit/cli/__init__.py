@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -66,11 +67,17 @@ verbs = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Exit codes: 0 fine, 1 findings at or above --fail-on, 2 usage, config or query, 3 failed.",
 )
-for _verb in (check.check, collect.collect, detect.detect):
+VERBS: tuple[Callable[..., None], ...] = (
+    check.check,
+    collect.collect,
+    detect.detect,
+    sql.sql,
+    run.run,
+    run.demo,
+)
+for _verb in VERBS:
     verbs.command()(_verb)
 verbs.add_typer(findings.group, name="findings")
-for _verb in (sql.sql, run.run, run.demo):
-    verbs.command()(_verb)
 
 
 def _version(asked: bool) -> None:
@@ -82,7 +89,7 @@ def _version(asked: bool) -> None:
 
 
 @verbs.callback()
-def _globals(
+def _options(
     ctx: typer.Context,
     config: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Configuration, else $FLOWAUDIT_CONFIG or ./flowaudit.toml.")
@@ -90,8 +97,8 @@ def _globals(
     lake: Annotated[
         str | None, typer.Option(metavar="URI", help="Folder or s3://bucket/prefix of the lake, before lake.uri.")
     ] = None,
-    debug: Annotated[bool, typer.Option("--debug", help="Tell of failures with a traceback.")] = False,
-    version: Annotated[
+    debug: Annotated[bool, typer.Option("--debug", help="Tell of failures with a traceback.")] = False,  # noqa: ARG001  `Verbs` looks at it
+    version: Annotated[  # noqa: ARG001  its callback acts on it
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:

@@ -64,10 +64,9 @@ def _seen(report: CollectReport) -> int:
 def _tell(report: CollectReport) -> None:
     for problem in report.problems[:MOST_PROBLEMS]:
         say(" ".join(problem.split()))
-    if more := len(report.problems) - MOST_PROBLEMS:
-        if more > 0:
-            query = "SELECT object_key, reason FROM objects WHERE outcome <> 'collected'"
-            say(f'… and {more:,} more: flowaudit sql "{query}"')
+    if len(report.problems) > MOST_PROBLEMS:
+        query = "SELECT object_key, reason FROM objects WHERE outcome <> 'collected'"
+        say(f'… and {len(report.problems) - MOST_PROBLEMS:,} more: flowaudit sql "{query}"')
 
 
 @contextmanager

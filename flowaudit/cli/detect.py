@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from flowaudit.cli.options import SinceOption, UntilOption, app_of, detector_ids, known, lake_of, span
-from flowaudit.cli.output import Format, FormatOption, facts, say, write_one
+from flowaudit.cli.output import Format, FormatOption, say, write_one
 from flowaudit.errors import FlowauditError
 
 DetectorOption = Annotated[
@@ -37,10 +37,6 @@ def detect(
     for message in report.failures.values():
         say(f"failed {message}")
     summary = {name: getattr(report, name) for name in ("windows", "sightings", "events", "failures", "seconds")}
-    if format is Format.TABLE:
-        events = ", ".join(f"{count} {event}" for event, count in sorted(report.events.items()))
-        facts(summary | {"events": events or "none", "failures": ", ".join(report.failures) or "none"})
-    else:
-        write_one(summary, format)
+    write_one(summary, format)
     if report.failures:
         raise typer.Exit(FlowauditError.exit_code)

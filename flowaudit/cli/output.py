@@ -9,7 +9,7 @@ import json
 import math
 import re
 import sys
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
@@ -115,7 +115,16 @@ def facts(pairs: Mapping[str, Any]) -> None:
     """Print names and values below each other."""
     width = max(map(len, pairs), default=0)
     for name, value in pairs.items():
-        print(f"{name:<{width}}  {printable(_text(plain(value)))}".rstrip())
+        print(f"{name:<{width}}  {printable(_words(plain(value)))}".rstrip())
+
+
+def _words(value: Any) -> str:  # noqa: ANN401
+    """Return a plain value as a line for people."""
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {_words(member)}" for name, member in value.items()) or "none"
+    if isinstance(value, list):
+        return ", ".join(map(_words, value)) or "none"
+    return _text(value)
 
 
 def columns(table: pa.Table) -> list[Column]:
@@ -168,7 +177,7 @@ def ago(moment: datetime, now: datetime) -> str:
     return f"{minutes // 60}h ago" if minutes >= 60 else f"{max(minutes, 0)}m ago"  # noqa: PLR2004
 
 
-def plain(value: Any) -> Any:  # noqa: ANN401, PLR0911  one line for each kind of value that SQL has
+def plain(value: Any) -> Any:  # noqa: ANN401, C901, PLR0911  one line for each kind of value that SQL has
     """Return a value as JSON can hold it: times RFC 3339 in UTC, NaN and infinity null, bytes as hex digits."""
     match value:
         case None | bool() | int() | str():
@@ -188,7 +197,8 @@ def plain(value: Any) -> Any:  # noqa: ANN401, PLR0911  one line for each kind o
         case dict():
             return {str(plain(name)): plain(member) for name, member in value.items()}
         case tuple() if hasattr(value, "nanoseconds"):  # Arrow's interval
-            return f"P{value.months}M{value.days}DT{value.nanoseconds / 1e9:.9g}S"
+            months, days, nanoseconds = value
+            return f"P{months}M{days}DT{nanoseconds / 1e9:.9f}".rstrip("0").rstrip(".") + "S"
         case list() | tuple():
             return [plain(member) for member in value]
         case _:
@@ -249,37 +259,50 @@ def _cut(table: pa.Table) -> pa.Table:
 
 
 def _write_csv(table: pa.Table) -> None:
+    import pyarrow as pa
     import pyarrow.csv as pa_csv
 
+    wordless = (pa.types.is_nested, pa.types.is_interval, pa.types.is_binary)
+    table = pa.table(
+        [
+            _times(column) if pa.types.is_timestamp(column.type) else _as_text(column, wordless)
+            for column in table.columns
+        ],
+        names=table.column_names,
+    )
     sys.stdout.flush()
-    pa_csv.write_csv(_flat(table), sys.stdout.buffer)
-
-
-def _flat(table: pa.Table) -> pa.Table:
-    """Return the table with text for all that CSV has no word for."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    def flat(column: pa.ChunkedArray) -> pa.ChunkedArray:
-        kind = column.type
-        if pa.types.is_timestamp(kind):
-            column = column.cast(pa.timestamp("us", kind.tz), safe=False)
-            _values(pa.array([pc.min(column), pc.max(column)]))  # strftime makes years beyond 9999 up
-            text = pc.strftime(column, format="%Y-%m-%dT%H:%M:%SZ")
-            return pc.replace_substring_regex(text, pattern=r"\.0+Z$", replacement="Z")
-        if pa.types.is_nested(kind) or pa.types.is_interval(kind) or pa.types.is_binary(kind):
-            texts = (None if value is None else _text(plain(value)) for value in _values(column))
-            return pa.chunked_array([pa.array(texts, pa.string())])
-        return column
-
-    return pa.table([flat(column) for column in table.columns], names=table.column_names)
+    pa_csv.write_csv(table, sys.stdout.buffer)
 
 
 def _write_parquet(table: pa.Table) -> None:
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
+    wordless = (pa.types.is_interval, pa.types.is_union)
+    table = pa.table([_as_text(column, wordless) for column in table.columns], names=table.column_names)
     sys.stdout.flush()
     pq.write_table(table, sys.stdout.buffer, compression="zstd")
+
+
+def _as_text(column: pa.ChunkedArray, kinds: Iterable[Callable[[pa.DataType], bool]]) -> pa.ChunkedArray:
+    """Return a column as text if its type is one of those that a format has no word for."""
+    import pyarrow as pa
+
+    if not any(is_one(column.type) for is_one in kinds):
+        return column
+    texts = (None if value is None else _text(plain(value)) for value in _values(column))
+    return pa.chunked_array([pa.array(texts, pa.string())])
+
+
+def _times(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return a column of times as RFC 3339 text."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    column = column.cast(pa.timestamp("us", column.type.tz), safe=False)
+    _values(pa.array([pc.min(column), pc.max(column)]))  # strftime would make up years beyond 9999
+    text = pc.strftime(column, format="%Y-%m-%dT%H:%M:%SZ")
+    return pc.replace_substring_regex(text, pattern=r"\.0+Z$", replacement="Z")
 
 
 def show_markdown(shown: Sequence[Column]) -> None:

@@ -32,6 +32,6 @@ def demo(once: OnceOption = False) -> None:
 
     AWS's mock is the cloud, so no account is needed.
     """
-    from flowaudit.cli import demonstration
+    from flowaudit.cli.demo import demo as show
 
-    raise typer.Exit(demonstration.demo(once=once))
+    raise typer.Exit(show(once=once))

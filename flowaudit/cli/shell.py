@@ -14,7 +14,6 @@ from prompt_toolkit.completion import WordCompleter
 from prompt_toolkit.filters import Condition
 from prompt_toolkit.history import FileHistory, History, InMemoryHistory
 from prompt_toolkit.lexers import PygmentsLexer
-from pygments.lexers.sql import SqlLexer
 
 from flowaudit.cli.output import say
 from flowaudit.errors import FlowauditError
@@ -30,16 +29,18 @@ One SELECT, ended by a semicolon; it may span lines. DESCRIBE and SUMMARIZE work
 .quit           leave, as does Ctrl-D; Ctrl-C gives up a line or a running query"""
 COMMANDS = (".tables", ".schema", ".help", ".quit")
 KEYWORDS = (
-    "ALL AND ANY AS ASC BETWEEN BY CASE CAST COUNT DESC DESCRIBE DISTINCT ELSE END EXCLUDE EXISTS FILTER FROM FULL GROUP "
-    "HAVING ILIKE IN INTERSECT INTERVAL IS JOIN LEFT LIKE LIMIT MAX MIN NOT NULL OFFSET ON OR ORDER OVER PARTITION QUALIFY "
-    "RIGHT SELECT SUM SUMMARIZE THEN UNION UNNEST USING WHEN WHERE WITH"
-).split()
+    "ALL AND ANY AS ASC BETWEEN BY CASE CAST COUNT DESC DESCRIBE DISTINCT ELSE END EXCLUDE EXISTS FILTER FROM FULL "
+    "GROUP HAVING ILIKE IN INTERSECT INTERVAL IS JOIN LEFT LIKE LIMIT MAX MIN NOT NULL OFFSET ON OR ORDER OVER "
+    "PARTITION QUALIFY RIGHT SELECT SUM SUMMARIZE THEN UNION UNNEST USING WHEN WHERE WITH"
+)
 
 TABLES = "SELECT table_name FROM information_schema.tables ORDER BY table_name"
 COLUMNS = """
 SELECT column_name, data_type FROM information_schema.columns WHERE table_name = $name ORDER BY ordinal_position
 """
-NAMES = "SELECT DISTINCT column_name AS name FROM information_schema.columns UNION SELECT table_name FROM information_schema.tables"
+NAMES = """
+SELECT column_name AS name FROM information_schema.columns UNION SELECT table_name FROM information_schema.tables
+"""
 
 
 def shell(ask: Callable[[str, dict[str, Any]], pa.Table], show: Callable[[pa.Table], None]) -> None:
@@ -50,8 +51,8 @@ def shell(ask: Callable[[str, dict[str, Any]], pa.Table], show: Callable[[pa.Tab
         multiline=Condition(lambda: not finished(get_app().current_buffer.text)),
         prompt_continuation="      ...> ",
         history=_history(),
-        completer=WordCompleter([*COMMANDS, *sorted(names), *KEYWORDS], ignore_case=True, WORD=False),
-        lexer=PygmentsLexer(SqlLexer),
+        completer=WordCompleter([*COMMANDS, *sorted(names), *KEYWORDS.split()], ignore_case=True, WORD=False),
+        lexer=PygmentsLexer.from_filename("query.sql"),
     )
     say("SQL over the lake; end it with a semicolon. .help helps, .quit leaves.")
     while True:

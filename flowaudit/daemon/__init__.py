@@ -26,7 +26,7 @@ from flowaudit.app import App
 from flowaudit.daemon.http import Answer, Request, Server
 from flowaudit.daemon.jobs import Cycle, Jobs
 from flowaudit.daemon.log import configure
-from flowaudit.errors import DaemonError, FlowauditError
+from flowaudit.errors import ConfigError, FlowauditError
 from flowaudit.metrics import Metrics
 
 __all__ = ["Cycle", "Daemon", "configure", "run"]
@@ -34,7 +34,8 @@ __all__ = ["Cycle", "Daemon", "configure", "run"]
 GRACE = 8.0
 """Seconds that running jobs have to come to an end once a stop was asked for."""
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
-DONE = "done"
+DONE, COLLECTED = "done", "collected"
+"""What is queued beside the names of signals."""
 
 log = structlog.stdlib.get_logger("flowaudit.daemon")
 
@@ -56,9 +57,9 @@ class Daemon:
     """The jobs of one configuration, with their metrics; to be run from the main thread, which gets the signals."""
 
     def __init__(self, app: App) -> None:
-        """Load the queries; raises ConfigError, DaemonError where there is nothing to collect."""
+        """Load the queries; raises ConfigError, also where there is nothing to collect."""
         if not app.config.sources:
-            raise DaemonError(
+            raise ConfigError(
                 'there is nothing to collect: name a place under [[sources]], e.g. type = "s3", uri = "…"'
             )
         app.sources([], None, datetime.now(UTC))  # what is wrong with them is to be known now
@@ -86,20 +87,22 @@ class Daemon:
         """Run the jobs on their schedule until a signal comes; `started` is told the URL of the endpoints."""
         http = self._app.config.http
         with _signals() as arrived:
-            scheduler = self._schedule()
+            scheduler = self._schedule(arrived)
             server = Server(http.host, http.port, self._pages(scheduler))
             server.start()
             scheduler.start()
             log.info("started", version=__version__, url=server.url, lake=self._app.lake.uri)
             started(server.url)
-            log.info("stopping", reason=arrived.get())
+            while (word := arrived.get()) == COLLECTED:
+                _wake(scheduler, "detect")
+            log.info("stopping", reason=word)
             self.stop.set()
             with _deadline():
                 scheduler.shutdown(wait=True)
                 server.close()
         log.info("stopped")
 
-    def _schedule(self) -> BackgroundScheduler:
+    def _schedule(self, arrived: SimpleQueue[str]) -> BackgroundScheduler:
         scheduler = BackgroundScheduler(
             timezone="UTC",
             # A thread for each, so that a slow detector cannot keep collect waiting.
@@ -113,7 +116,7 @@ class Daemon:
             trigger = IntervalTrigger(seconds=max(1, round(every.total_seconds())))
             scheduler.add_job(job, trigger, id=stage, executor=stage, next_run_time=first[stage])
         scheduler.add_listener(
-            lambda event: self._heard(scheduler, event),
+            lambda event: self._heard(event, arrived),
             events.EVENT_JOB_EXECUTED
             | events.EVENT_JOB_ERROR
             | events.EVENT_JOB_MISSED
@@ -121,8 +124,11 @@ class Daemon:
         )
         return scheduler
 
-    def _heard(self, scheduler: BackgroundScheduler, event: events.JobEvent) -> None:
-        """Count and log what the scheduler has to say of a job, and set detect off after the first collect."""
+    def _heard(self, event: events.JobEvent, arrived: SimpleQueue[str]) -> None:
+        """Count and log what the scheduler has to say of a job, and pass on that a collect has ended.
+
+        Asks nothing of the scheduler: its locks are held by whoever waits in `shutdown` for the job to end.
+        """
         match event.code:
             case events.EVENT_JOB_ERROR:
                 self.metrics.failed(event.job_id, event.exception)
@@ -134,9 +140,7 @@ class Daemon:
                 self.metrics.job_overlapped(event.job_id)
                 log.warning("job still running", job=event.job_id)
         if event.job_id == "collect" and event.code in {events.EVENT_JOB_EXECUTED, events.EVENT_JOB_ERROR}:
-            waiting = scheduler.get_job("detect")
-            if waiting is not None and waiting.next_run_time is None:
-                waiting.modify(next_run_time=datetime.now(UTC))
+            arrived.put(COLLECTED)
 
     def _pages(self, scheduler: BackgroundScheduler) -> dict[str, Callable[[Request], Answer]]:
         return {
@@ -169,6 +173,12 @@ def _yes_or_why(why: str) -> Answer:
     if not why:
         return Answer(b"ok\n")
     return Answer(f"{' '.join(why.split())}\n".encode(), HTTPStatus.SERVICE_UNAVAILABLE)
+
+
+def _wake(scheduler: BackgroundScheduler, job: str) -> None:
+    """Start a job that waits for its first turn."""
+    if scheduler.get_job(job).next_run_time is None:
+        scheduler.modify_job(job, next_run_time=datetime.now(UTC))
 
 
 def _alive(scheduler: BackgroundScheduler) -> bool:

@@ -18,7 +18,7 @@ from deltalake.exceptions import DeltaError, TableNotFoundError
 from deltalake.fs import DeltaStorageHandler
 
 from flowaudit.errors import LakeError
-from flowaudit.lake.batch import Batch, Known, known, settle
+from flowaudit.lake.batch import Batch, Known, known
 from flowaudit.lake.events import Events
 from flowaudit.lake.files import TableFiles, Written
 from flowaudit.model import Window
@@ -63,7 +63,6 @@ class Lake:
     def batch(self) -> Batch:
         """Complete what a stopped collector left, then return the next batch."""
         with self.explained(UNREADABLE):
-            settle(self)
             return Batch(self)
 
     def known(self, days: Collection[str | None] | None = None) -> dict[str, Known]:
@@ -115,9 +114,13 @@ class Lake:
         return TableFiles(self.filesystem(table), table)
 
     def forget(self, table: str, files: Sequence[Written]) -> None:
-        """Remove files that no commit names."""
+        """Remove files, but none that a commit names: one that was reported to have failed may have landed."""
+        if not files:
+            return
+        named = set(pa.table(self.open(table).get_add_actions()).column("path").to_pylist())
         for file in files:
-            self.filesystem(table).delete_file(file.path)
+            if file.path not in named:
+                self.filesystem(table).delete_file(file.path)
 
     def read_file(self, table: str, path: str) -> pa.Table:
         """Read one file of a table as it lies there (without its partition's column)."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Collection, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -24,7 +25,7 @@ from deltalake.transaction import AddAction, RemoveAction
 
 from flowaudit.errors import LakeConflict, LakeError
 from flowaudit.lake.files import TableFiles, Written
-from flowaudit.model import LogObject, ObjectReport
+from flowaudit.model import LogObject, ObjectReport, Outcome
 from flowaudit.schema import OBJECTS, TABLES
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ METADATA = "flowaudit"
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What the ledger says of one log object: the newest attempt at it."""
+    """What the ledger says of one log object: the newest attempt at it, and how many of its rows are in `flows`."""
 
     etag: str
     outcome: str
@@ -51,10 +52,14 @@ class Batch:
     """A numbered batch: give its rows to `files()`, then `commit`."""
 
     def __init__(self, lake: Lake) -> None:
-        """Take the next number; raises LakeError."""
+        """Take the next number, once the ledger tells of all batches before it; raises LakeError.
+
+        In this order: a batch that is committed after the snapshot takes the number away, one before it is settled.
+        """
         self._lake = lake
         self._flows = lake.open("flows")
         self.number = _last(self._flows) + 1
+        settle(lake, self._flows)
 
     def files(self) -> TableFiles:
         """Return new, uncommitted files of `flows`; safe to fill in a thread of one's own."""
@@ -63,6 +68,10 @@ class Batch:
     def quarantine_files(self) -> TableFiles:
         """Return new, uncommitted files of `quarantine`."""
         return self._lake.new_files("quarantine")
+
+    def explained(self) -> AbstractContextManager[None]:
+        """Turn what goes wrong while the batch is written into a LakeError that names the lake."""
+        return self._lake.explained("cannot be written")
 
     def forget(self, files: Sequence[Written], quarantine: Sequence[Written]) -> None:
         """Remove files of this batch that no commit names."""
@@ -88,7 +97,7 @@ class Batch:
             "quarantine": [file.as_json() for file in quarantine],
         }
         added = [file.action(partitioned=True) for file in (*files, *rewritten)]
-        with self._lake.explained("cannot be written"):
+        with self.explained():
             try:
                 _commit(self._flows, "flows", [*added, *removed], self.number, {METADATA: json.dumps(metadata)})
             except CommitFailedError as error:
@@ -132,11 +141,10 @@ class Batch:
         ]
 
 
-def settle(lake: Lake) -> None:
-    """Complete the ledger and the quarantine of a batch whose collector was stopped after it had added the rows."""
-    flows = lake.open("flows")
+def settle(lake: Lake, flows: DeltaTable) -> None:
+    """Complete ledger and quarantine of a batch whose collector has added the rows and then was stopped, or is slow."""
     number = _last(flows)
-    if number == _last(lake.open("objects")):
+    if number <= _last(lake.open("objects")):
         return
     for entry in flows.history():
         metadata = json.loads(entry.get(METADATA, "{}"))
@@ -175,8 +183,12 @@ def known(lake: Lake, keys_days: Collection[str | None] | None) -> dict[str, Kno
         days = pa.array([day for day in keys_days if day], pa.string()).cast(pa.date32())
         condition = pa_ds.field("day").isin(days) | pa_ds.field("day").is_null()
     rows = ledger.to_table(columns, filter=condition).sort_by("batch")
-    values = zip(*(rows.column(name).to_pylist() for name in columns[:-1]), strict=True)
-    return {key: Known(etag, outcome, attempts, kept, at) for key, etag, outcome, attempts, kept, at in values}
+    newest: dict[str, Known] = {}
+    for key, etag, outcome, attempts, kept, at, _ in zip(*(rows.column(c).to_pylist() for c in columns), strict=True):
+        if outcome != Outcome.COLLECTED and key in newest:
+            kept = newest[key].kept  # noqa: PLW2901  what could not be read replaced nothing
+        newest[key] = Known(etag, outcome, attempts, kept, at)
+    return newest
 
 
 def _last(table: DeltaTable) -> int:

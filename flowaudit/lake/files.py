@@ -6,6 +6,7 @@ import json
 import time
 import uuid
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime
 from typing import Any
@@ -117,7 +118,6 @@ class _OpenFile:
             compression="zstd",
             compression_level=1,
             use_dictionary=[f.name for f in schema if f.type == TEXT],
-            column_encoding={f.name: "DELTA_BINARY_PACKED" for f in schema if _is_number(f.type)},
             write_statistics=list(statistics),
             store_schema=False,
             metadata_collector=self._footers,
@@ -134,9 +134,12 @@ class _OpenFile:
         return Written(self.path, size, day, json.dumps(_statistics(self._footers[0], self._statistics)))
 
     def discard(self) -> None:
-        self._writer.close()
-        self._stream.close()
-        self._filesystem.delete_file(self.path)
+        with suppress(OSError):  # on a full disk not even the end can be written
+            self._writer.close()
+        with suppress(OSError):
+            self._stream.close()
+        with suppress(FileNotFoundError):
+            self._filesystem.delete_file(self.path)
 
 
 def _days(rows: pa.Table) -> pa.ChunkedArray:
@@ -156,11 +159,6 @@ def _complete(rows: pa.Table, schema: pa.Schema) -> pa.Table:
         _encoded(rows.column(f.name), f.type) if f.name in rows.column_names else missing[f.type] for f in schema
     ]
     return pa.table(columns, schema=schema)
-
-
-def _is_number(type_: pa.DataType) -> bool:
-    """Tell whether Parquet stores a type as integers: times are."""
-    return pa.types.is_integer(type_) or pa.types.is_timestamp(type_)
 
 
 def _nulls(type_: pa.DataType, length: int) -> pa.Array:

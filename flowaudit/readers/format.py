@@ -25,7 +25,9 @@ ADDRESS_BYTES = b"0123456789abcdefABCDEF.:"
 
 FIELD_NAMES = pa.array([name for field in FIELDS for name in {field.name, field.name.replace("-", "_")}])
 
+_NO_NAME = frozenset(b"%c" % byte for byte in b"-0123456789")
 _NAME = re.compile(r"[a-z][a-z0-9_-]*")
+_TRANSIT_NAME = re.compile(r"tgw(-[a-z]+)+")  # unlike the ids of transit gateways, which have digits
 _LAST_SECOND = 2**31 - 1
 _LAST_INSTANT = 253_402_300_799_999  # the year 9999 ends, in ms
 
@@ -70,8 +72,8 @@ class Format:
 
 def header(tokens: Sequence[bytes]) -> Format | None:
     """The format that a line of `tokens` announces, None where it is no header; raises SkipObject as Format.of."""
-    # Nearly every line this is asked about is a record, most of which start with a number.
-    if tokens[0][:1].isdigit():
+    # Nearly every line this is asked about is a record, and has a number or a dash among its first tokens.
+    if any(token[:1] in _NO_NAME for token in tokens):
         return None
     names = b" ".join(tokens).removeprefix(b"\xef\xbb\xbf").decode("ascii", "replace").lower().split()
     if not names or not Format(tuple(name.replace("_", "-") for name in names)).recognised:
@@ -106,7 +108,7 @@ def instants(numbers: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 def _transit(name: str) -> bool:
-    return name == "resource-type" or name.startswith("tgw-")
+    return name == "resource-type" or _TRANSIT_NAME.fullmatch(name) is not None
 
 
 def _extra(columns: Mapping[str, pa.Array | pa.ChunkedArray]) -> pa.Array:

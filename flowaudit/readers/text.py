@@ -36,8 +36,8 @@ from flowaudit.schema import FIELD_BY_NAME, TIME
 MAX_LINE = 1 << 20
 """The longest line, in bytes, that is looked at; real ones are some hundred bytes long."""
 
-BLOCK_SIZE = 1 << 20
-"""Bytes inflated at a time. Not more than MAX_LINE: then only a block's first line can be too long."""
+BLOCK_SIZE = 2 << 20
+"""Bytes inflated at a time: one and two MiB measured best."""
 
 # An empty line is an error to the parser, so that what it accepts has exactly a line for every record.
 _SINGLE_SPACES = csv.ParseOptions(
@@ -92,8 +92,7 @@ def _whole_lines(chunks: Iterator[bytes]) -> Iterator[bytes]:
         if skipping:
             end = chunk.find(b"\n")
             skipping = end < 0
-            rest = b"" if skipping else chunk[end + 1 :]
-            chunk = b""  # noqa: PLW2901 - what is left of it is in rest
+            chunk = b"" if skipping else chunk[end + 1 :]  # noqa: PLW2901 - the endless line's rest is gone
         end = chunk.rfind(b"\n") + 1
         if end:
             yield rest + memoryview(chunk)[:end]
@@ -168,7 +167,10 @@ class _Lines:
             tokens = line.split()
             if not tokens:
                 continue
-            if found := header(tokens):
+            found = header(tokens)
+            if found == format:
+                continue
+            if found:
                 yield from self._settled(run, format)
                 run, format, self._format = _Run(), found, found
             elif format.transit:

@@ -5,26 +5,38 @@ Only the ids and addresses come from there; traffic and flow logs are simulated.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from flowaudit.model import Window
+from flowaudit.simulate import streams
 from flowaudit.simulate.network import Interface, Kind, Network, Subnet, Vpc
+from flowaudit.simulate.traffic import generate
 from flowaudit.simulate.writer import FORMATS, FlowLog, log_objects
 
 ACCOUNT, REGION = "123456789012", "us-east-1"
 BUCKET = "flowaudit-demo-logs"
-WORKLOADS = (
-    ("training", "fraud-training"),
-    ("processing", "feature-processing"),
-    ("endpoint", "scoring-endpoint"),
-    ("notebook", "research-notebook"),
+_SUBNETS = {
+    "a": ("10.20.0.0/20", "us-east-1a"),
+    "b": ("10.20.16.0/20", "us-east-1b"),
+    "public": ("10.20.32.0/20", "us-east-1a"),
+}
+_WORKLOADS = {
+    "scoring-endpoint": ("endpoint", "a", "10.20.0.100"),
+    "feature-processing": ("processing", "a", "10.20.0.101"),
+    "fraud-training": ("training", "b", "10.20.16.100"),
+    "research-notebook": ("notebook", "public", "10.20.32.100"),
+}
+"""Kind, subnet and address of each. Two are where they should not be: nobody gave subnet b a route to the endpoint for
+S3, and the notebook is in the public subnet."""
+_OTHERS = (
+    (Kind.CLIENT, "a", "10.20.0.20", "EC2 instance that calls the endpoint"),
+    (Kind.FILE_SYSTEM, "a", "10.20.0.21", "EFS mount target"),
 )
-"""Kind and name of the workloads; they take turns in the two private subnets."""
-_OTHERS = ((Kind.CLIENT, "EC2 instance that calls the endpoint"), (Kind.FILE_SYSTEM, "EFS mount target"))
 
 Client = Any
 """A boto3 client: made at run time, so there is no type."""
@@ -37,8 +49,26 @@ class Cloud:
     network: Network
     flow_logs: dict[str, FlowLog]
 
+    def traffic(self, window: Window) -> pa.Table:
+        """Return the records (`SIMULATED`) of all that goes on in a window, the two leaks included."""
+        network = self.network
+        endpoint, processing, training, notebook = network.workloads
+        flows = (
+            streams.s3_by_endpoint(network, 120, (endpoint, processing, notebook)),
+            streams.api_by_endpoint(network, 60),
+            streams.internet_by_nat(network, 40, (endpoint, processing, training)),
+            streams.neighbours(network, 60),
+            streams.file_system(network, 30),
+            streams.invocations(network, 40, (endpoint,)),
+            streams.probes(network, 4),
+            streams.nodata(network, 2),
+            streams.leak_by_internet_gateway(network, 6, (notebook,)),
+            streams.leak_s3_by_nat(network, 8, (training,)),
+        )
+        return generate(network, flows, window)
+
     def objects(self, records: pa.Table) -> Iterator[tuple[str, bytes]]:
-        """Yield key and content of the log objects of `records` (`SIMULATED`), as each subnet's flow log writes them."""
+        """Yield key and content of the log objects of some records, as each subnet's flow log writes them."""
         for subnet, flow_log in self.flow_logs.items():
             own = records.filter(pc.equal(records["subnet_id"], subnet))
             if own.num_rows:
@@ -46,23 +76,27 @@ class Cloud:
 
 
 def build(ec2: Client, s3: Client) -> Cloud:
-    """Build a VPC of a public and two private subnets with all that SageMaker in a VPC needs, and its flow logs."""
+    """Build a VPC of two private subnets and a public one, workloads, ways out of it, endpoints and flow logs."""
     vpc = ec2.create_vpc(CidrBlock="10.20.0.0/16")["Vpc"]["VpcId"]
-    public, *private = (_subnet(ec2, vpc, cidr, az) for cidr, az in _SUBNETS)
-    nat = _ways_out(ec2, vpc, public, private)
+    subnets = {name: _subnet(ec2, vpc, *place) for name, place in _SUBNETS.items()}
+    nat, tables = _ways_out(ec2, vpc, subnets)
     group = ec2.create_security_group(GroupName="sagemaker", Description="SageMaker jobs", VpcId=vpc)["GroupId"]
-    endpoint = _endpoints(ec2, vpc, private, group)
-    workloads = [_workload(ec2, private, number, group) for number in range(len(WORKLOADS))]
-    others = [
-        _interface(ec2, private[0], kind, f"10.20.0.{20 + number}", text, group)
-        for number, (kind, text) in enumerate(_OTHERS)
+    endpoint = _endpoints(ec2, vpc, subnets["a"], [tables["a"], tables["public"]], group)
+    workloads = [
+        replace(
+            _interface(ec2, subnets[place], Kind.WORKLOAD, address, f"{_MANAGED} for {kind} {name}", group),
+            workload=name,
+            workload_kind=kind,
+        )
+        for name, (kind, place, address) in _WORKLOADS.items()
     ]
+    others = [_interface(ec2, subnets[place], kind, address, text, group) for kind, place, address, text in _OTHERS]
     s3.create_bucket(Bucket=BUCKET)
     network = Network(Vpc(vpc, ACCOUNT, REGION), (*workloads, *others, nat, endpoint))
-    return Cloud(network, {subnet.id: _flow_log(ec2, subnet, parquet=subnet == private[1]) for subnet in (public, *private)})
+    return Cloud(network, {each.id: _flow_log(ec2, each, parquet=name == "b") for name, each in subnets.items()})
 
 
-_SUBNETS = (("10.20.32.0/20", "us-east-1a"), ("10.20.0.0/20", "us-east-1a"), ("10.20.16.0/20", "us-east-1b"))
+_MANAGED = "[Do not delete] ENI managed by SageMaker"
 
 
 def _subnet(ec2: Client, vpc: str, cidr: str, zone: str) -> Subnet:
@@ -70,58 +104,49 @@ def _subnet(ec2: Client, vpc: str, cidr: str, zone: str) -> Subnet:
     return Subnet(made["SubnetId"], made["AvailabilityZoneId"])
 
 
-def _ways_out(ec2: Client, vpc: str, public: Subnet, private: list[Subnet]) -> Interface:
-    """Make the internet gateway, the NAT gateway and the routes to them; return the NAT gateway's interface."""
+def _ways_out(ec2: Client, vpc: str, subnets: Mapping[str, Subnet]) -> tuple[Interface, dict[str, str]]:
+    """Make the internet gateway, the NAT gateway and the routes to them.
+
+    Returns the NAT gateway's interface, whose address the emulator does not take from the subnet, and route tables.
+    """
     internet = ec2.create_internet_gateway()["InternetGateway"]["InternetGatewayId"]
     ec2.attach_internet_gateway(InternetGatewayId=internet, VpcId=vpc)
-    _route(ec2, vpc, public, GatewayId=internet)
     elastic = ec2.allocate_address(Domain="vpc")["AllocationId"]
-    nat = ec2.create_nat_gateway(SubnetId=public.id, AllocationId=elastic)["NatGateway"]["NatGatewayId"]
-    for subnet in private:
-        _route(ec2, vpc, subnet, NatGatewayId=nat)
+    nat = ec2.create_nat_gateway(SubnetId=subnets["public"].id, AllocationId=elastic)["NatGateway"]["NatGatewayId"]
+    targets = {"a": {"NatGatewayId": nat}, "b": {"NatGatewayId": nat}, "public": {"GatewayId": internet}}
+    tables = {name: _route(ec2, vpc, subnets[name], target) for name, target in targets.items()}
     (address,) = ec2.describe_nat_gateways(NatGatewayIds=[nat])["NatGateways"][0]["NatGatewayAddresses"]
-    return Interface(address["NetworkInterfaceId"], Kind.NAT_GATEWAY, address["PrivateIp"], public)
+    return Interface(address["NetworkInterfaceId"], Kind.NAT_GATEWAY, address["PrivateIp"], subnets["public"]), tables
 
 
-def _route(ec2: Client, vpc: str, subnet: Subnet, **target: str) -> None:
+def _route(ec2: Client, vpc: str, subnet: Subnet, target: Mapping[str, str]) -> str:
     table = ec2.create_route_table(VpcId=vpc)["RouteTable"]["RouteTableId"]
     ec2.create_route(RouteTableId=table, DestinationCidrBlock="0.0.0.0/0", **target)
     ec2.associate_route_table(RouteTableId=table, SubnetId=subnet.id)
+    return str(table)
 
 
-def _endpoints(ec2: Client, vpc: str, private: list[Subnet], group: str) -> Interface:
+def _endpoints(ec2: Client, vpc: str, subnet: Subnet, tables: list[str], group: str) -> Interface:
     """Make the gateway endpoint for S3 and an interface endpoint for SageMaker; return the latter's interface."""
-    tables = ec2.describe_route_tables(Filters=[{"Name": "vpc-id", "Values": [vpc]}])["RouteTables"]
     ec2.create_vpc_endpoint(
-        VpcId=vpc,
-        ServiceName=f"com.amazonaws.{REGION}.s3",
-        VpcEndpointType="Gateway",
-        RouteTableIds=[table["RouteTableId"] for table in tables],
+        VpcId=vpc, ServiceName=f"com.amazonaws.{REGION}.s3", VpcEndpointType="Gateway", RouteTableIds=tables
     )
     made = ec2.create_vpc_endpoint(
         VpcId=vpc,
         ServiceName=f"com.amazonaws.{REGION}.sagemaker.api",
         VpcEndpointType="Interface",
-        SubnetIds=[private[0].id],
+        SubnetIds=[subnet.id],
         SecurityGroupIds=[group],
         PrivateDnsEnabled=True,
     )["VpcEndpoint"]
     (found,) = ec2.describe_network_interfaces(NetworkInterfaceIds=made["NetworkInterfaceIds"])["NetworkInterfaces"]
-    return Interface(found["NetworkInterfaceId"], Kind.VPC_ENDPOINT, found["PrivateIpAddress"], private[0])
-
-
-def _workload(ec2: Client, private: list[Subnet], number: int, group: str) -> Interface:
-    kind, name = WORKLOADS[number]
-    place = number % 2
-    text = f"[Do not delete] ENI managed by SageMaker for {kind} {name}"
-    made = _interface(ec2, private[place], Kind.WORKLOAD, f"10.20.{16 * place}.{100 + number}", text, group)
-    return Interface(made.id, made.kind, made.address, made.subnet, workload=name, workload_kind=kind)
+    return Interface(found["NetworkInterfaceId"], Kind.VPC_ENDPOINT, found["PrivateIpAddress"], subnet)
 
 
 def _interface(ec2: Client, subnet: Subnet, kind: Kind, address: str, text: str, group: str) -> Interface:
-    made = ec2.create_network_interface(
-        SubnetId=subnet.id, PrivateIpAddress=address, Description=text, Groups=[group]
-    )["NetworkInterface"]
+    made = ec2.create_network_interface(SubnetId=subnet.id, PrivateIpAddress=address, Description=text, Groups=[group])[
+        "NetworkInterface"
+    ]
     return Interface(made["NetworkInterfaceId"], kind, made["PrivateIpAddress"], subnet)
 
 
@@ -135,7 +160,10 @@ def _flow_log(ec2: Client, subnet: Subnet, *, parquet: bool) -> FlowLog:
         LogDestination=f"arn:aws:s3:::{BUCKET}",
         LogFormat=" ".join(f"${{{name}}}" for name in fields),
         MaxAggregationInterval=60,
-        DestinationOptions={"FileFormat": "parquet" if parquet else "plain-text", "PerHourPartition": parquet,
-                            "HiveCompatiblePartitions": parquet},
+        DestinationOptions={
+            "FileFormat": "parquet" if parquet else "plain-text",
+            "HiveCompatiblePartitions": parquet,
+            "PerHourPartition": parquet,
+        },
     )
     return FlowLog(made["FlowLogIds"][0], ACCOUNT, REGION, fields, parquet=parquet, hive=parquet, hourly=parquet)

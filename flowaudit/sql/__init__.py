@@ -32,7 +32,7 @@ __all__ = ["AD_HOC", "Connection", "Limits", "connect"]
 class Limits:
     """What one query may use: seconds, memory (its result may take as much again), threads (0: every CPU), disk.
 
-    Sizes are written `1GB`. What does not fit in memory goes to a folder of its own, outside the lake, up to `disk` ("": none).
+    Sizes are written `1GB`. What does not fit in memory goes to a folder outside the lake, up to `disk` ("": none).
     """
 
     seconds: float = 600.0
@@ -129,6 +129,8 @@ class Connection:
 
     def define(self, name: str, select: str) -> None:
         """Add a view of one harmless SELECT; raises QueryError."""
+        if name in self._names:
+            raise QueryError(f"there is a table or view {name} already: choose another name")
         self.check(select)
         with _explained(self._limits):
             self._engine.execute(_view(name, select))

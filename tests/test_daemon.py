@@ -1,0 +1,538 @@
+"""The daemon goes on whatever fails, tells how it is over HTTP, and ends when it is told to."""
+
+from __future__ import annotations
+
+import http.client
+import io
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from queue import SimpleQueue
+from threading import Event
+from typing import Any
+
+import pytest
+import structlog
+
+from flowaudit.app import App
+from flowaudit.collect import Stopped, collect
+from flowaudit.config import Config
+from flowaudit.daemon import Daemon, configure, run
+from flowaudit.daemon.http import Answer, Request, Server
+from flowaudit.daemon.jobs import Jobs
+from flowaudit.errors import ConfigError, DaemonError
+from flowaudit.metrics import Metrics
+from flowaudit.model import Severity, Window
+from flowaudit.sources import LocalSource
+from tests import flowlogs
+
+LEAK = "internet-egress-bypasses-nat"
+PATIENCE = 30
+"""Seconds until a test gives up waiting for what is to happen; none of it takes nearly as long."""
+
+
+def app(tmp_path: Path, *sources: Path, **sections: Any) -> App:
+    """An application over local sources, with its lake under `tmp_path`."""
+    places = [{"type": "local", "uri": str(source)} for source in sources]
+    return App(Config.model_validate({"lake": {"uri": str(tmp_path / "lake")}, "sources": places, **sections}))
+
+
+@dataclass
+class Running:
+    """A daemon in a process of its own."""
+
+    process: subprocess.Popen[str]
+    log: Path
+
+    def events(self) -> list[dict[str, Any]]:
+        """Every line that it has logged."""
+        return [json.loads(line) for line in self.log.read_text().splitlines(keepends=True) if line.endswith("\n")]
+
+    def get(self, page: str) -> tuple[int, str]:
+        """Status and text of a page."""
+        connection = http.client.HTTPConnection("127.0.0.1", self._port(), timeout=10)
+        connection.request("GET", page)
+        answer = connection.getresponse()
+        text = answer.read().decode()
+        connection.close()
+        return answer.status, text
+
+    def metric(self, sample: str) -> float:
+        """The value of one sample of `/metrics`, with its labels as they stand there."""
+        (value,) = re.findall(rf"^flowaudit_{re.escape(sample)} (\S+)$", self.get("/metrics")[1], re.MULTILINE)
+        return float(value)
+
+    def _port(self) -> int:
+        (started,) = [event for event in self.events() if event["event"] == "started"]
+        return int(re.findall(r":(\d+)/$", started["url"])[0])
+
+    def until(self, condition: Callable[[], bool]) -> None:
+        """Wait until something holds; fail if the daemon ends before."""
+        deadline = time.monotonic() + PATIENCE
+        while time.monotonic() < deadline and self.process.poll() is None:
+            if condition():
+                return
+            time.sleep(0.02)
+        pytest.fail(f"in vain: {self.log.read_text()}")
+
+    def started(self) -> None:
+        """Wait until it serves."""
+        self.until(lambda: any(event["event"] == "started" for event in self.events()))
+
+    def end(self, number: signal.Signals = signal.SIGTERM) -> int:
+        """Send a signal and return the exit code; at most the ten seconds later that a stop may take."""
+        self.process.send_signal(number)
+        return self.process.wait(10)
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Callable[..., Running]]:
+    """Start programs that are ended at the latest with the test."""
+    running: list[subprocess.Popen[str]] = []
+    log = tmp_path / "stderr"
+
+    def started(*arguments: str) -> Running:
+        with log.open("w") as stderr:
+            process = subprocess.Popen(
+                [sys.executable, *arguments],
+                stdout=subprocess.PIPE,
+                stderr=stderr,
+                text=True,
+                env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])},
+            )
+        running.append(process)
+        return Running(process, log)
+
+    yield started
+    for process in running:
+        process.kill()
+        process.communicate()
+
+
+@pytest.fixture
+def configured(tmp_path: Path) -> Callable[..., list[str]]:
+    """Write a configuration and return the arguments of `flowaudit run` with it."""
+
+    def arguments(*sources: Path, more: str = "") -> list[str]:
+        places = "".join(f'[[sources]]\ntype = "local"\nuri = "{source}"\n' for source in sources)
+        file = tmp_path / "flowaudit.toml"
+        file.write_text(
+            f'[lake]\nuri = "{tmp_path / "lake"}"\n{places}'
+            f'[http]\nlisten = "127.0.0.1:0"\n[schedule]\ncollect = "1s"\ndetect = "1s"\n{more}'
+        )
+        return ["-m", "flowaudit", "--config", str(file), "run"]
+
+    return arguments
+
+
+@pytest.fixture
+def logs(tmp_path: Path) -> Path:
+    """A folder with one log object: a leak of two records and a minute of silence."""
+    flowlogs.write(tmp_path / "logs" / "one.log.gz", flowlogs.egress(0), flowlogs.egress(1), flowlogs.nodata(2))
+    return tmp_path / "logs"
+
+
+class TestProcess:
+    """The daemon as a whole."""
+
+    def test_it_becomes_ready_and_ends_on_sigterm(
+        self, start: Callable[..., Running], configured: Callable[..., list[str]], logs: Path
+    ) -> None:
+        """After one collect and one detect it is ready, tells what it found, and ends with 0 within ten seconds."""
+        daemon = start(*configured(logs))
+        daemon.started()
+        daemon.until(lambda: daemon.get("/readyz") == (200, "ok\n"))
+        assert daemon.get("/healthz") == (200, "ok\n")
+        assert daemon.metric("collect_records_kept_total") == 3
+        assert daemon.metric(f'findings_open{{detector="{LEAK}",severity="critical"}}') == 1
+        assert daemon.metric("collect_last_success_timestamp_seconds") == pytest.approx(time.time(), abs=60)
+        assert daemon.end() == 0
+        assert [event["event"] for event in daemon.events()][-2:] == ["stopping", "stopped"]
+
+    def test_it_goes_on_finding(
+        self, start: Callable[..., Running], configured: Callable[..., list[str]], logs: Path
+    ) -> None:
+        """What arrives later is collected on schedule; Ctrl-C ends it as SIGTERM does."""
+        daemon = start(*configured(logs))
+        daemon.started()
+        daemon.until(lambda: daemon.get("/readyz")[0] == 200)
+        flowlogs.write(logs / "two.log.gz", flowlogs.egress(3))
+        daemon.until(lambda: daemon.metric("collect_records_kept_total") == 4)
+        assert daemon.end(signal.SIGINT) == 0
+
+    def test_a_broken_source_keeps_no_other_back(
+        self, start: Callable[..., Running], configured: Callable[..., list[str]], logs: Path, tmp_path: Path
+    ) -> None:
+        """The source that fails is counted and told of at each collect; the other is collected, and it is ready."""
+        daemon = start(*configured(tmp_path / "none", logs))
+        daemon.started()
+        daemon.until(lambda: daemon.get("/readyz")[0] == 200)
+        daemon.until(lambda: daemon.metric('collect_failures_total{kind="source"}') >= 2)
+        assert daemon.metric("collect_records_kept_total") == 3
+        assert daemon.metric("collect_last_success_timestamp_seconds") == 0
+        failed = next(event for event in daemon.events() if event["event"] == "job failed")
+        assert (failed["job"], failed["source"], failed["level"]) == ("collect", str(tmp_path / "none"), "error")
+        assert "check the path" in failed["error"]
+        assert daemon.end() == 0
+
+    def test_without_any_source_it_is_alive_but_not_ready(
+        self, start: Callable[..., Running], configured: Callable[..., list[str]], tmp_path: Path
+    ) -> None:
+        """Where nothing can be collected, readiness says what is in the way."""
+        daemon = start(*configured(tmp_path / "none"))
+        daemon.started()
+        daemon.until(lambda: "check the path" in daemon.get("/readyz")[1])
+        status, text = daemon.get("/readyz")
+        assert (status, text.count("\n")) == (503, 1)
+        assert text.startswith("no collect has succeeded yet: ")
+        assert daemon.get("/healthz")[0] == 200
+
+    def test_a_broken_query_of_the_users_is_left_out(
+        self, start: Callable[..., Running], configured: Callable[..., list[str]], logs: Path, tmp_path: Path
+    ) -> None:
+        """It is told of with its file and line, counted, and takes no other detector along."""
+        mine = tmp_path / "mine" / "detectors" / "mine.sql"
+        mine.parent.mkdir(parents=True)
+        mine.write_text("SELECT 1")
+        daemon = start(*configured(logs, more=f'[queries]\npaths = ["{tmp_path / "mine"}"]\n'))
+        daemon.started()
+        daemon.until(lambda: daemon.get("/readyz")[0] == 200)
+        assert daemon.metric("catalogue_problems") == 1
+        assert daemon.metric(f'findings_open{{detector="{LEAK}",severity="critical"}}') == 1
+        assert [
+            f"{mine}:1:" in event["problem"] for event in daemon.events() if event["event"] == "query left out"
+        ] == [True]
+
+    def test_an_address_that_is_taken_is_told(
+        self, start: Callable[..., Running], configured: Callable[..., list[str]], logs: Path, tmp_path: Path
+    ) -> None:
+        """It does not start, with a message that names the address and what to set, and exit code 3."""
+        with socket.create_server(("127.0.0.1", 0)) as other:
+            place = f"127.0.0.1:{other.getsockname()[1]}"
+            arguments = configured(logs)
+            file = tmp_path / "flowaudit.toml"
+            file.write_text(file.read_text().replace("127.0.0.1:0", place))
+            daemon = start(*arguments)
+            assert daemon.process.wait(PATIENCE) == 3
+        assert f"{place} is in use: name another address under [http] listen" in daemon.log.read_text()
+
+    @pytest.mark.parametrize("once", [[], ["--once"]], ids=["scheduled", "once"])
+    def test_a_stop_in_mid_object_leaves_nothing_half(
+        self, start: Callable[..., Running], configured: Callable[..., list[str]], tmp_path: Path, once: list[str]
+    ) -> None:
+        """Ended while it reads a large object it is gone within ten seconds, and the next collect has every record once."""
+        logs = tmp_path / "logs"
+        part = flowlogs.write(logs / "big.log.gz", *[flowlogs.egress(n % 60) for n in range(50_000)])
+        part.write_bytes(part.read_bytes() * 12)
+        arguments = configured(logs)
+        daemon = start(*arguments, *once)
+        daemon.until(lambda: any((tmp_path / "lake" / "flows").rglob("*.parquet")))
+        assert daemon.end() == (3 if once else 0)
+        lake = app(tmp_path).lake
+        assert lake.dataset("flows").count_rows() == 0
+        assert collect([(LocalSource(str(logs)), None)], lake).kept == lake.dataset("flows").count_rows() == 600_000
+
+    def test_a_read_that_hangs_does_not_keep_it(self, start: Callable[..., Running], tmp_path: Path) -> None:
+        """It is alive but not ready, counts the starts it leaves out, and ends by force once the grace is over."""
+        script = tmp_path / "hang.py"
+        script.write_text(textwrap.dedent(HANGING.format(lake=tmp_path / "lake")))
+        daemon = start(str(script))
+        daemon.started()
+        daemon.until(lambda: daemon.metric('job_overlapped_total{job="collect"}') >= 1)
+        assert daemon.get("/healthz")[0] == 200
+        assert daemon.get("/readyz") == (503, "no collect has succeeded yet\n")
+        assert daemon.end() == 3
+        assert daemon.events()[-1]["event"] == "stop forced"
+
+
+HANGING = """
+    import threading
+    from flowaudit import daemon
+    from flowaudit.app import App
+    from flowaudit.config import Config
+
+    class Hanging:
+        uri, declared = "nowhere", None
+        def objects(self, window):
+            threading.Event().wait()
+
+    class Only(App):
+        def sources(self, named, span, now):
+            return [(Hanging(), None)]
+
+    daemon.GRACE = 0.5
+    source = {{"type": "local", "uri": "nowhere"}}
+    config = {{"lake": {{"uri": "{lake}"}}, "sources": [source], "schedule": {{"collect": "1s"}}}}
+    daemon.run(Only(Config.model_validate(config | {{"http": {{"listen": "127.0.0.1:0"}}}})))
+"""
+
+
+class TestOnce:
+    """One cycle."""
+
+    def test_findings_are_no_failure(self, tmp_path: Path, logs: Path) -> None:
+        """A cycle collects, then detects, and ends with 0 whatever it found."""
+        cycle = run(app(tmp_path, logs), once=True)
+        assert cycle is not None
+        assert cycle.exit_code == 0
+        assert cycle.summary()["collect"]["kept"] == 3
+        assert cycle.summary()["detect"]["events"] == {"opened": 1}
+        assert cycle.failures == ()
+
+    def test_a_source_that_fails_makes_it_fail(self, tmp_path: Path, logs: Path) -> None:
+        """The rest is done all the same, the figures are of all sources together, and the exit code is 3."""
+        flowlogs.write(tmp_path / "more" / "two.log.gz", flowlogs.egress(3))
+        cycle = run(app(tmp_path, logs, tmp_path / "none", tmp_path / "more"), once=True)
+        assert cycle is not None
+        assert cycle.exit_code == 3
+        assert cycle.collect.kept == 4
+        assert [str(tmp_path / "none") in line for line in cycle.failures] == [True]
+
+    def test_an_object_that_cannot_be_read_makes_it_fail(self, tmp_path: Path, logs: Path) -> None:
+        """A truncated object is in the figures and in the exit code."""
+        (logs / "cut.log.gz").write_bytes((logs / "one.log.gz").read_bytes()[:-9])
+        cycle = run(app(tmp_path, logs), once=True)
+        assert cycle is not None
+        assert (cycle.collect.failed, cycle.collect.kept, cycle.exit_code) == (1, 3, 3)
+
+    def test_a_detector_that_fails_makes_it_fail(self, tmp_path: Path, logs: Path) -> None:
+        """A query that breaks on real rows is named with its file; the other detectors have run."""
+        file = tmp_path / "mine" / "detectors" / "mine.sql"
+        file.parent.mkdir(parents=True)
+        file.write_text(FRAGILE)
+        daemon = Daemon(app(tmp_path, logs, queries={"paths": [tmp_path / "mine"]}))
+        cycle = daemon.once()
+        assert cycle.exit_code == 3
+        assert [line.startswith(f"{file}: ") for line in cycle.failures] == [True]
+        sample = daemon.metrics.registry.get_sample_value
+        assert sample("flowaudit_detector_failures_total", {"detector": "mine"}) == 1
+        assert sample("flowaudit_findings_open", {"detector": LEAK, "severity": "critical"}) == 1
+        assert sample("flowaudit_detect_last_success_timestamp_seconds") == 0
+
+    def test_without_sources_there_is_nothing_to_do(self, tmp_path: Path) -> None:
+        """It says which section of the configuration is missing."""
+        with pytest.raises(ConfigError, match=r"\[\[sources\]\]"):
+            run(app(tmp_path), once=True)
+
+    def test_signals_are_the_callers_again(self, tmp_path: Path, logs: Path) -> None:
+        """Whoever handled SIGTERM and SIGINT before does so after."""
+        before = [signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGINT)]
+        run(app(tmp_path, logs), once=True)
+        assert [signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGINT)] == before
+
+
+FRAGILE = """/*---
+title = "Breaks on rows"
+severity = "low"
+attack = []
+every = "1m"
+window = "1h"
+key = ["interface_id"]
+needs = []
+---*/
+/* Breaks. */
+SELECT interface_id, min(start_time) AS first_seen, max(end_time) AS last_seen, count(*) AS flows,
+       CAST(sum(CAST('x' || srcaddr AS BIGINT)) AS BIGINT) AS bytes
+FROM flows WHERE start_time >= $since AND start_time < $until GROUP BY interface_id
+"""
+
+
+class Raising:
+    """A source that cannot even be listed, for a reason nobody thought of."""
+
+    uri = "nowhere"
+    declared = None
+
+    def __init__(self, error: Exception) -> None:
+        self._error = error
+
+    def objects(self, _: object) -> Iterator[Any]:
+        """Raise."""
+        raise self._error
+
+    def open(self, _: object) -> Any:
+        """Never comes that far."""
+
+
+class Only(App):
+    """An application with one source, which raises."""
+
+    error: Exception = ZeroDivisionError("division by zero")
+
+    def sources(self, named: object, span: object, now: object) -> list[tuple[Any, Window | None]]:
+        """That source."""
+        return [(Raising(self.error), None)]
+
+
+class TestJobs:
+    """Single runs of the stages."""
+
+    @pytest.fixture
+    def metrics(self) -> Metrics:
+        """Metrics of a daemon with one detector."""
+        return Metrics("0", {LEAK: Severity.CRITICAL})
+
+    def test_a_fault_of_our_own_ends_nothing(self, tmp_path: Path, metrics: Metrics, capfd: Any) -> None:
+        """What nobody foresaw is counted as unexpected and logged in one line, with its traceback."""
+        configure()
+        jobs = Jobs(Only(app(tmp_path, tmp_path).config), metrics, Event())
+        _, failures = jobs.collect()
+        assert failures == ["ZeroDivisionError: division by zero (a fault in flowaudit: see the log)"]
+        assert metrics.registry.get_sample_value("flowaudit_collect_failures_total", {"kind": "unexpected"}) == 1
+        assert metrics.registry.get_sample_value("flowaudit_collect_runs_total") == 1
+        (line,) = capfd.readouterr().err.splitlines()
+        assert json.loads(line)["event"] == "job failed"
+        assert "ZeroDivisionError" in json.loads(line)["exception"]
+
+    def test_a_stop_is_no_failure_and_no_success(self, tmp_path: Path, metrics: Metrics) -> None:
+        """A collect that was stopped counts as a run, but neither as failed nor as a success; nothing is ready."""
+        only = Only(app(tmp_path, tmp_path).config)
+        object.__setattr__(only, "error", Stopped())
+        stop = Event()
+        stop.set()
+        jobs = Jobs(only, metrics, stop)
+        assert jobs.collect()[1] == []
+        assert metrics.registry.get_sample_value("flowaudit_collect_last_success_timestamp_seconds") == 0
+        assert jobs.unready() == "stopping"
+
+    def test_a_lake_out_of_reach_is_told(self, tmp_path: Path, logs: Path, metrics: Metrics) -> None:
+        """Where a file is in the lake's place, both stages fail as `lake`, and readiness says so."""
+        (tmp_path / "lake").write_text("no folder")
+        jobs = Jobs(app(tmp_path, logs), metrics, Event())
+        (_, collected), (_, detected) = jobs.collect(), jobs.detect()
+        assert all(str(tmp_path / "lake") in line for line in (*collected, *detected))
+        for stage in ("collect", "detect"):
+            assert metrics.registry.get_sample_value(f"flowaudit_{stage}_failures_total", {"kind": "lake"}) == 1
+        assert "no collect has succeeded yet: the lake at" in str(jobs.unready())
+
+    def test_a_detector_waits_for_its_turn(self, tmp_path: Path, logs: Path, metrics: Metrics) -> None:
+        """`every` is each detector's own: new records are looked at when it is due, and then all of them."""
+        jobs = Jobs(app(tmp_path, logs, detectors={LEAK: {"every": "1h"}}), metrics, Event())
+        jobs.collect()
+        assert LEAK in jobs.detect()[0].runs
+        flowlogs.write(logs / "two.log.gz", flowlogs.egress(61))
+        jobs.collect()
+        assert LEAK not in jobs.detect()[0].runs
+
+    def test_a_run_that_failed_is_made_up_for(self, tmp_path: Path, logs: Path, metrics: Metrics) -> None:
+        """Detectors that were not asked because the lake was out of reach are due again at once."""
+        jobs = Jobs(app(tmp_path, logs, detectors={LEAK: {"every": "1h"}}), metrics, Event())
+        (tmp_path / "lake").write_text("no folder")
+        assert jobs.detect()[1]
+        (tmp_path / "lake").unlink()
+        jobs.collect()
+        assert LEAK in jobs.detect()[0].runs
+
+
+class TestServer:
+    """The HTTP endpoints."""
+
+    @pytest.fixture
+    def server(self) -> Iterator[Server]:
+        """A server with a page that greets and one that fails."""
+
+        def fail(_: Request) -> Answer:
+            raise ZeroDivisionError
+
+        server = Server("127.0.0.1", 0, {"/": lambda r: Answer(b"hello " + str(r.query).encode()), "/broken": fail})
+        server.start()
+        yield server
+        server.close()
+
+    @staticmethod
+    def ask(server: Server, method: str, page: str) -> tuple[int, bytes, dict[str, str]]:
+        """Status, body and headers of an answer."""
+        connection = http.client.HTTPConnection(server.url.split("/")[2], timeout=10)
+        connection.request(method, page)
+        answer = connection.getresponse()
+        body = answer.read()
+        connection.close()
+        return answer.status, body, dict(answer.getheaders())
+
+    @pytest.mark.parametrize(
+        ("method", "page", "status", "body"),
+        [
+            ("GET", "/", 200, b"hello {}"),
+            ("GET", "/?a=1", 200, b"hello {'a': ['1']}"),
+            ("HEAD", "/", 200, b""),
+            ("GET", "/etc/passwd", 404, b"no such page\n"),
+            ("GET", "/../", 404, b"no such page\n"),
+            ("POST", "/", 405, b"only GET and HEAD\n"),
+            ("DELETE", "/", 405, b"only GET and HEAD\n"),
+            ("GET", "/broken", 500, b"this page failed: see the log\n"),
+        ],
+    )
+    def test_pages(self, server: Server, method: str, page: str, status: int, body: bytes) -> None:
+        """There are a few pages, to be read and not written to; one that fails says no more than that."""
+        assert self.ask(server, method, page)[:2] == (status, body)
+
+    def test_a_slow_client_keeps_nobody_waiting(self, server: Server) -> None:
+        """Whoever sends half a request holds up no one else."""
+        port = int(server.url.rstrip("/").rpartition(":")[2])
+        with socket.create_connection(("127.0.0.1", port)) as slow:
+            slow.sendall(b"GET / HT")
+            assert self.ask(server, "GET", "/")[0] == 200
+
+    def test_it_serves_on_ipv6(self) -> None:
+        """An IPv6 address is an address."""
+        try:
+            server = Server("::1", 0, {"/": lambda _: Answer(b"six")})
+        except DaemonError as error:
+            pytest.skip(f"no IPv6 here: {error}")
+        server.start()
+        try:
+            assert server.url.startswith("http://[::1]:")
+            assert self.ask(server, "GET", "/")[1] == b"six"
+        finally:
+            server.close()
+
+    def test_an_address_that_is_not_ours_is_told(self) -> None:
+        """A host that is not this machine's is named, with the setting to change."""
+        with pytest.raises(DaemonError, match=r"192\.0\.2\.1:0 cannot be listened on.*\[http\] listen"):
+            Server("192.0.2.1", 0, {})
+
+    def test_the_metrics_page_and_the_landing_page(self, tmp_path: Path, logs: Path) -> None:
+        """`/` leads to `/metrics`, which is in the form that the client asks for."""
+        daemon = Daemon(app(tmp_path, logs))
+        server = Server("127.0.0.1", 0, daemon._pages(daemon._schedule(SimpleQueue())))
+        server.start()
+        try:
+            assert b'href="/metrics"' in self.ask(server, "GET", "/")[1]
+            status, body, headers = self.ask(server, "GET", "/metrics?name[]=flowaudit_detect_windows_total")
+            assert (status, headers["Content-Type"][:10], body.count(b"\n")) == (200, "text/plain", 3)
+            assert self.ask(server, "GET", "/healthz")[:2] == (503, b"the scheduler has ended\n")
+        finally:
+            server.close()
+
+
+class Terminal(io.StringIO):
+    """What looks like a terminal."""
+
+    def isatty(self) -> bool:
+        """It is one."""
+        return True
+
+
+@pytest.mark.parametrize("stream", [io.StringIO(), Terminal()], ids=["json", "terminal"])
+def test_no_log_shows_the_values_of_variables(stream: io.StringIO) -> None:
+    """A traceback names lines of code, never what they held: that may be a secret."""
+    configure(stream=stream)
+    secret = str(10**9)  # not in the source, which a traceback does show
+    try:
+        assert int(secret[:0])
+    except ValueError:
+        structlog.stdlib.get_logger("flowaudit.test").exception("it failed")
+    finally:
+        configure()
+    assert "it failed" in stream.getvalue()
+    assert "ValueError" in stream.getvalue()
+    assert secret not in stream.getvalue()

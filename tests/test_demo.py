@@ -1,0 +1,116 @@
+"""The demo shows the main job, and checks itself against the truth."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("moto", reason="needs the extra `demo`")
+
+LEAKS = {"internet-egress-bypasses-nat": "research-notebook", "s3-bypasses-endpoint": "fraud-training"}
+
+
+@pytest.fixture(scope="module")
+def surroundings(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """An environment that points to an account and an endpoint that the demo must have nothing to do with."""
+    folder = tmp_path_factory.mktemp("demo")
+    return {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "FLOWAUDIT_"))} | {
+        "PYTHONPATH": str(Path(__file__).parents[1]),
+        "TMPDIR": str(folder),
+        "COLUMNS": "80",
+        "AWS_PROFILE": "nobody",
+        "AWS_ENDPOINT_URL_S3": "http://127.0.0.1:9",
+        "HTTP_PROXY": "http://127.0.0.1:9",
+    }
+
+
+@pytest.fixture(scope="module")
+def shown(surroundings: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    """What one run of `flowaudit demo --once` prints."""
+    command = [sys.executable, "-m", "flowaudit", "demo", "--once"]
+    return subprocess.run(command, env=surroundings, capture_output=True, text=True, timeout=120, check=False)
+
+
+def test_both_leaks_are_found_and_nothing_else(shown: subprocess.CompletedProcess[str]) -> None:
+    """Each leak stands in the table with its workload and equal figures, marked as found; the exit code is 0."""
+    assert (shown.returncode, shown.stderr) == (0, "")
+    for detector, workload in LEAKS.items():
+        flows = re.search(rf"{workload} +\S+ +([\d,]+) +([\d,]+) ✔\n\S+ +{detector} +([\d,]+) +([\d,]+) ", shown.stdout)
+        assert flows, shown.stdout
+        assert (flows[1], flows[3]) == (flows[2], flows[4])
+    assert shown.stdout.count("✔") == len(LEAKS)
+    assert "Both leaks were found, to the byte. Of the other" in shown.stdout
+
+
+def test_the_table_fits_a_narrow_terminal(shown: subprocess.CompletedProcess[str]) -> None:
+    """Eighty columns are enough for all but keys and commands."""
+    table = shown.stdout.partition("workload ")[2].partition("\n\n")[0]
+    assert max(map(len, table.splitlines())) <= 80
+
+
+def test_what_to_try_next_works(shown: subprocess.CompletedProcess[str], surroundings: dict[str, str]) -> None:
+    """Each command that it prints runs as it stands there, and the folder that it names to be removed is there."""
+    commands = re.findall(r"^  \S*flowaudit (--lake .+)$", shown.stdout, re.MULTILINE)
+    verbs = [command.split()[2] for command in commands]
+    assert verbs == ["findings", "findings", "sql"]
+    for command in commands:
+        line = f"{sys.executable} -m flowaudit {command}"
+        ran = subprocess.run(line, shell=True, env=surroundings, capture_output=True, text=True, check=False)
+        assert (ran.returncode, ran.stderr) == (0, ""), command
+        assert ran.stdout
+    (folder,) = re.findall(r"rm -r (\S+)$", shown.stdout, re.MULTILINE)
+    assert (
+        b'flowaudit_findings_open{detector="path-undecided",severity="low"} 0.0'
+        in Path(folder, "metrics.prom").read_bytes()
+    )
+    shutil.rmtree(folder)
+
+
+def test_it_goes_on_until_ctrl_c(surroundings: dict[str, str], tmp_path: Path) -> None:
+    """Without --once the daemon stays up and serves, and Ctrl-C ends all of it with exit code 0."""
+    with (tmp_path / "out").open("w") as out:
+        command = [sys.executable, "-m", "flowaudit", "demo"]
+        process = subprocess.Popen(command, env=surroundings, stdout=out, stderr=subprocess.DEVNULL)
+    try:
+        _until(process, lambda: "until Ctrl-C" in (tmp_path / "out").read_text())
+        process.send_signal(signal.SIGINT)
+        assert process.wait(10) == 0
+    finally:
+        process.kill()
+        process.wait()
+    assert re.search(r"http://127\.0\.0\.1:\d+/metrics ", (tmp_path / "out").read_text())
+    assert "Remove it all with" in (tmp_path / "out").read_text()
+
+
+def _until(process: subprocess.Popen[bytes], condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while process.poll() is None and time.monotonic() < deadline:
+        if condition():
+            return
+        time.sleep(0.05)
+    pytest.fail("in vain")
+
+
+@pytest.fixture
+def without_moto(tmp_path: Path) -> Iterator[dict[str, str]]:
+    """An environment in which AWS's mock cannot be imported."""
+    (tmp_path / "moto.py").write_text("raise ImportError('no moto', name='moto')")
+    yield os.environ | {"PYTHONPATH": f"{tmp_path}:{Path(__file__).parents[1]}", "TMPDIR": str(tmp_path)}
+
+
+def test_without_its_extra_it_says_what_to_install(without_moto: dict[str, str], tmp_path: Path) -> None:
+    """One line names the extra; nothing is left behind."""
+    command = [sys.executable, "-m", "flowaudit", "demo", "--once"]
+    ran = subprocess.run(command, env=without_moto, capture_output=True, text=True, check=False)
+    assert (ran.returncode, ran.stdout) == (2, "")
+    assert "pip install 'flowaudit[demo]'" in ran.stderr
+    assert not list(tmp_path.glob("flowaudit-demo-*"))
