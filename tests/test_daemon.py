@@ -32,7 +32,7 @@ from flowaudit.daemon.jobs import Jobs
 from flowaudit.errors import ConfigError, DaemonError
 from flowaudit.metrics import Metrics
 from flowaudit.model import Severity, Window
-from flowaudit.sources import LocalSource
+from flowaudit.sources.local import LocalSource
 from tests import flowlogs
 
 LEAK = "internet-egress-bypasses-nat"
@@ -229,7 +229,7 @@ class TestProcess:
     def test_a_stop_in_mid_object_leaves_nothing_half(
         self, start: Callable[..., Running], configured: Callable[..., list[str]], tmp_path: Path, once: list[str]
     ) -> None:
-        """Ended while it reads a large object it is gone within ten seconds, and the next collect has every record once."""
+        """Ended while it reads a large object it is gone within ten seconds; the next collect has every record once."""
         logs = tmp_path / "logs"
         part = flowlogs.write(logs / "big.log.gz", *[flowlogs.egress(n % 60) for n in range(50_000)])
         part.write_bytes(part.read_bytes() * 12)

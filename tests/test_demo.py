@@ -9,13 +9,19 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from flowaudit.cli.demo import Place, _troubles
+from flowaudit.daemon import Cycle
+from flowaudit.model import CollectReport, DetectReport
+
 pytest.importorskip("moto", reason="needs the extra `demo`")
 
+LEAK = Place("internet-egress-bypasses-nat", "eni-0a", "internet_gateway")
+OTHER = Place("path-undecided", "eni-0a", "unknown")
 LEAKS = {"internet-egress-bypasses-nat": "research-notebook", "s3-bypasses-endpoint": "fraud-training"}
 
 
@@ -75,6 +81,26 @@ def test_what_to_try_next_works(shown: subprocess.CompletedProcess[str], surroun
     shutil.rmtree(folder)
 
 
+@pytest.mark.parametrize(
+    ("found", "kept", "failures", "told"),
+    [
+        ({LEAK: (2, 100)}, 9, (), []),
+        ({LEAK: (2, 99)}, 9, (), ["0 of 1 leaks were found as planted; 1 findings are open"]),
+        ({}, 9, (), ["0 of 1 leaks were found as planted; 0 findings are open"]),
+        ({LEAK: (2, 100), OTHER: (1, 1)}, 9, (), ["1 of 1 leaks were found as planted; 2 findings are open"]),
+        ({LEAK: (2, 100)}, 8, (), ["9 records were written, and 8 are in the lake"]),
+        ({LEAK: (2, 100)}, 9, ("the lake is gone",), ["the lake is gone"]),
+    ],
+    ids=["as planted", "a byte less", "missed", "one too many", "a record lost", "a failure"],
+)
+def test_it_does_not_praise_itself(
+    found: dict[Place, tuple[int, int]], kept: int, failures: tuple[str, ...], told: list[str]
+) -> None:
+    """Whatever differs from the truth by a byte, a finding or a record is said."""
+    cycle = Cycle(CollectReport(kept=kept), DetectReport(), failures)
+    assert _troubles(cycle, 9, {LEAK: (2, 100)}, found) == told
+
+
 def test_it_goes_on_until_ctrl_c(surroundings: dict[str, str], tmp_path: Path) -> None:
     """Without --once the daemon stays up and serves, and Ctrl-C ends all of it with exit code 0."""
     with (tmp_path / "out").open("w") as out:
@@ -101,10 +127,10 @@ def _until(process: subprocess.Popen[bytes], condition: Callable[[], bool]) -> N
 
 
 @pytest.fixture
-def without_moto(tmp_path: Path) -> Iterator[dict[str, str]]:
+def without_moto(tmp_path: Path) -> dict[str, str]:
     """An environment in which AWS's mock cannot be imported."""
     (tmp_path / "moto.py").write_text("raise ImportError('no moto', name='moto')")
-    yield os.environ | {"PYTHONPATH": f"{tmp_path}:{Path(__file__).parents[1]}", "TMPDIR": str(tmp_path)}
+    return os.environ | {"PYTHONPATH": f"{tmp_path}:{Path(__file__).parents[1]}", "TMPDIR": str(tmp_path)}
 
 
 def test_without_its_extra_it_says_what_to_install(without_moto: dict[str, str], tmp_path: Path) -> None:

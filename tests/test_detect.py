@@ -1,0 +1,228 @@
+"""The detect loop: what is new is looked at, what changed becomes one event, and looking again is silent."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from flowaudit import catalogue, sql
+from flowaudit.catalogue import Catalogue
+from flowaudit.collect import collect
+from flowaudit.config import shipped
+from flowaudit.detect import detect
+from flowaudit.findings import Finding, identity
+from flowaudit.lake import Lake
+from flowaudit.model import DetectReport, Window
+from flowaudit.sources.local import LocalSource
+from tests.flowlogs import START, egress, nodata, write
+
+LEAK = "internet-egress-bypasses-nat"
+DAY = Window(datetime.fromtimestamp(START, UTC), datetime.fromtimestamp(START, UTC) + timedelta(days=1))
+
+
+@pytest.fixture
+def logs(tmp_path: Path) -> Path:
+    """Return an empty folder for log objects."""
+    return tmp_path / "logs"
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> Lake:
+    """Return an empty lake."""
+    lake = Lake(str(tmp_path / "lake"))
+    lake.create()
+    return lake
+
+
+@pytest.fixture(scope="module")
+def queries() -> Catalogue:
+    """Return the shipped queries."""
+    return catalogue.load([shipped("queries")])
+
+
+def _add(logs: Path, lake: Lake, name: str, *lines: str) -> None:
+    write(logs / f"{name}.log.gz", *lines)
+    collect([(LocalSource(str(logs)), None)], lake)
+
+
+def _findings(lake: Lake, queries: Catalogue) -> dict[str, Finding]:
+    with sql.connect(lake, views=queries.views) as connection:
+        rows = connection.query("SELECT * FROM findings_current").to_pylist()
+    return {finding.detector: finding for finding in map(Finding.of, rows)}
+
+
+def _events(lake: Lake) -> list[str]:
+    table = lake.dataset("findings").to_table().sort_by([("at", "ascending"), ("window_start", "ascending")])
+    return table.column("event").to_pylist()
+
+
+def test_a_leak_becomes_a_finding(logs: Path, lake: Lake, queries: Catalogue) -> None:
+    """Key, volume, times, severity and the largest remotes of what went out over the internet gateway."""
+    _add(logs, lake, "a", egress(size=10), egress(1, size=5, remote="198.51.100.7"), nodata(2))
+
+    report = detect(lake, queries)
+
+    assert report.events == {"opened": 1}
+    found = _findings(lake, queries)[LEAK]
+    assert found.key == {"interface_id": "eni-0a", "path": "internet_gateway"}
+    assert (found.state, found.severity, found.flows, found.bytes) == ("open", "critical", 2, 15)
+    assert found.first_seen == DAY.since
+    assert found.evidence["top_remotes"] == [
+        {"address": "203.0.113.9", "port": 443, "bytes": 10, "flows": 1},
+        {"address": "198.51.100.7", "port": 443, "bytes": 5, "flows": 1},
+    ]
+    assert found.id == identity(LEAK, found.key)
+
+
+def test_looking_again_is_silent(logs: Path, lake: Lake, queries: Catalogue) -> None:
+    """Nothing new: no window is due; told to look at the same window: no event, no commit."""
+    _add(logs, lake, "a", egress())
+    detect(lake, queries)
+    before = sorted(Path(lake.uri).rglob("*"))
+
+    assert detect(lake, queries).windows == 0
+    assert detect(lake, queries, DAY).events == {}
+    assert before == sorted(Path(lake.uri).rglob("*"))
+
+
+def test_late_records_extend_the_finding(logs: Path, lake: Lake, queries: Catalogue) -> None:
+    """The same hour again with more in it: counted together, not twice; another hour adds to it."""
+    _add(logs, lake, "a", egress(size=1))
+    detect(lake, queries)
+    _add(logs, lake, "b", egress(2, size=2))
+    detect(lake, queries)
+    _add(logs, lake, "c", egress(90, size=4))
+    report = detect(lake, queries)
+
+    assert report.events == {"seen": 1}
+    assert _events(lake) == ["opened", "seen", "seen"]
+    found = _findings(lake, queries)[LEAK]
+    assert (found.flows, found.bytes) == (3, 7)
+    assert found.last_seen - found.first_seen == timedelta(minutes=90, seconds=50)
+
+
+def test_what_is_no_longer_there_resolves_and_comes_back(logs: Path, lake: Lake, queries: Catalogue) -> None:
+    """The object is replaced by one without the leak, and by one with it again."""
+    _add(logs, lake, "a", egress())
+    detect(lake, queries)
+    _add(logs, lake, "a", egress(path="7"))
+    assert detect(lake, queries).events == {"resolved": 1}
+    assert _findings(lake, queries)[LEAK].state == "resolved"
+
+    _add(logs, lake, "a", egress(), egress(1))
+    assert detect(lake, queries).events == {"reopened": 1}
+    assert _findings(lake, queries)[LEAK].flows == 2
+
+
+def test_a_changed_detector_looks_at_everything_again(logs: Path, lake: Lake) -> None:
+    """The internet gateway is allowed from now on: what was found over it is withdrawn."""
+    _add(logs, lake, "a", egress())
+    detect(lake, catalogue.load([shipped("queries")]))
+
+    lenient = catalogue.load([shipped("queries")], policy={"internet_paths": ["internet_gateway"]})
+
+    assert detect(lake, lenient).events == {"resolved": 1}
+
+
+@settings(max_examples=4, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(minutes=st.lists(st.integers(0, 600), min_size=1, max_size=8), cut=st.integers(0, 10))
+def test_two_half_windows_are_the_whole_window(
+    tmp_path_factory: pytest.TempPathFactory, queries: Catalogue, minutes: list[int], cut: int
+) -> None:
+    """Looking at the later half first and then at the earlier one ends where one look at all ends."""
+    folder = tmp_path_factory.mktemp("halves")
+    whole, halves = Lake(str(folder / "whole")), Lake(str(folder / "halves"))
+    for lake in (whole, halves):
+        _add(folder / "logs", lake, "a", *(egress(minute, size=minute) for minute in minutes))
+    middle = DAY.since + timedelta(hours=cut)
+
+    detect(whole, queries, DAY, only=[LEAK])
+    for half in (Window(middle, DAY.until), Window(DAY.since, middle)):
+        detect(halves, queries, half, only=[LEAK])
+
+    assert _findings(whole, queries) == _findings(halves, queries)
+
+
+def test_a_nat_gateway_seen_elsewhere_in_the_day_is_no_leak(logs: Path, lake: Lake, queries: Catalogue) -> None:
+    """Its own way out looks like one; a row in another object betrays what it is."""
+    relayed = egress(3, interface="eni-0nat").split()
+    relayed[3:5], relayed[19:21], relayed[27:29] = (
+        ["10.0.0.9", "10.0.0.5"],
+        ["10.0.0.9", "203.0.113.9"],
+        ["ingress", "-"],
+    )
+    _add(logs, lake, "a", egress(interface="eni-0nat"))
+    _add(logs, lake, "b", " ".join(relayed))
+
+    assert detect(lake, queries).events == {}
+
+
+def test_a_detector_that_fails_stops_no_other(logs: Path, lake: Lake, tmp_path: Path, queries: Catalogue) -> None:
+    """Its error is told by name and file, the rest is found, and it looks again next time."""
+    broken = tmp_path / "user" / "detectors" / "divides.sql"
+    broken.parent.mkdir(parents=True)
+    header = (
+        'title = "t"\nseverity = "low"\nattack = []\nevery = "1m"\nwindow = "1h"\nkey = ["interface_id"]\nneeds = []'
+    )
+    broken.write_text(
+        f"/*---\n{header}\n---*/\n/* What it means: nothing. */\n"
+        "SELECT interface_id, min(start_time) AS first_seen, max(start_time) AS last_seen, count(*) AS flows,"
+        " CAST(max(interface_id) AS BIGINT) AS bytes FROM flows WHERE start_time >= $since AND start_time < $until"
+        " GROUP BY interface_id\n"
+    )
+    _add(logs, lake, "a", egress())
+
+    both = catalogue.load([shipped("queries"), tmp_path / "user"])
+    report = detect(lake, both)
+
+    assert report.events == {"opened": 1}
+    assert str(broken) in report.failures["divides"]
+    assert "eni-0a" in report.failures["divides"]
+    assert set(detect(lake, both).runs) == {"divides"}
+
+
+def test_only_the_named_detectors_run(logs: Path, lake: Lake, queries: Catalogue) -> None:
+    """The others look at the same records later."""
+    _add(logs, lake, "a", egress())
+
+    assert set(detect(lake, queries, only=["path-undecided"]).runs) == {"path-undecided"}
+    assert detect(lake, queries).events == {"opened": 1}
+
+
+def test_two_detects_at_once_open_a_finding_once(logs: Path, lake: Lake, queries: Catalogue) -> None:
+    """Whoever comes second decides again and finds nothing to say."""
+    _add(logs, lake, "a", egress())
+    reports: list[DetectReport] = []
+    threads = [Thread(target=lambda: reports.append(detect(Lake(lake.uri), queries))) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert _events(lake) == ["opened"]
+    assert sorted(sum(report.events.values()) for report in reports) == [0, 0, 1]
+
+
+def test_records_with_mad_times_cost_two_windows(logs: Path, lake: Lake, queries: Catalogue) -> None:
+    """A record of 1970 beside one of today: the windows that hold records are looked at, not all between."""
+    _add(logs, lake, "a", egress(), egress(-(START // 60)))
+
+    report = detect(lake, queries, only=[LEAK])
+
+    assert report.windows == 2
+    assert _findings(lake, queries)[LEAK].flows == 2
+
+
+def test_findings_are_told_by_detector_and_key() -> None:
+    """The id depends on both, on nothing else, and not on the order of the key's columns."""
+    key: Mapping[str, Any] = {"interface_id": "eni-1", "path": "x"}
+
+    assert identity("a", key) == identity("a", dict(reversed(key.items())))
+    assert len({identity("a", key), identity("b", key), identity("a", {**key, "path": "y"})}) == 3
