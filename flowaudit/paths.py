@@ -243,8 +243,9 @@ _AS_THEY_ARE = (
 _Column: TypeAlias = tuple[pa.Array, list[Any]]
 """Codes from 0, and the value that each stands for."""
 
+_CODE = pa.int64()
 _DENSE = 1 << 31
-"""More combinations than this are renumbered before another column is combined: codes must fit 64 bits."""
+"""More combinations than this are renumbered before another column is combined: codes must fit `_CODE`."""
 
 
 def _array(records: pa.Table, name: str) -> pa.Array | None:
@@ -276,7 +277,7 @@ def _facts(records: pa.Table, addresses: dict[str, pa.DictionaryArray]) -> dict[
             columns[fact] = _flag(array.is_valid())
     collected = {"service_collected": "pkt_dst_aws_service", "next_hop_type_collected": "next_hop_interface_type"}
     for fact, name in collected.items():
-        columns[fact] = pa.repeat(pa.scalar(0, pa.int64()), records.num_rows), [name in records.column_names]
+        columns[fact] = pa.repeat(pa.scalar(0, _CODE), records.num_rows), [name in records.column_names]
     if addresses:
         columns |= _address_facts(addresses)
     return columns
@@ -286,10 +287,11 @@ def _address_facts(addresses: dict[str, pa.DictionaryArray]) -> dict[str, _Colum
     dictionary = next(iter(addresses.values())).dictionary
     kinds = [kind(address) for address in dictionary.to_pylist()]
     names: list[object] = [None, *sorted({k for k in kinds if k})]
-    codes = pa.array([names.index(k) for k in kinds], pa.int64())
+    place = {name: at for at, name in enumerate(names)}
+    codes = pa.array([place[k] for k in kinds], _CODE)
     columns: dict[str, _Column] = {}
     for column, array in addresses.items():
-        columns[column.replace("addr", "")] = pc.fill_null(pc.take(codes, array.indices), 0), names
+        columns[column.replace("addr", "")] = _filled(pc.take(codes, array.indices), 0), names
     for side in ("src", "dst"):
         own, packet = addresses.get(f"{side}addr"), addresses.get(f"pkt_{side}addr")
         if own is not None and packet is not None:
@@ -298,22 +300,33 @@ def _address_facts(addresses: dict[str, pa.DictionaryArray]) -> dict[str, _Colum
 
 
 def _flag(array: pa.Array) -> _Column:
-    return pc.fill_null(array.cast(pa.int64()), 0), [False, True]
+    return _filled(array.cast(_CODE), 0), [False, True]
 
 
 def _coded(array: pa.Array) -> _Column:
     encoded = _encoded(array)
-    return pc.add(pc.fill_null(encoded.indices.cast(pa.int64()), -1), 1), [None, *encoded.dictionary.to_pylist()]
+    values = encoded.dictionary.to_pylist()
+    codes = encoded.indices.cast(_CODE)
+    return (_filled(codes, len(values)), [*values, None]) if codes.null_count or not values else (codes, values)
+
+
+def _filled(codes: pa.Array, code: int) -> pa.Array:
+    """Put a code in the place of nulls, where there are any."""
+    return pc.fill_null(codes, code) if codes.null_count else codes
 
 
 def _distinct(columns: dict[str, _Column]) -> tuple[list[Facts], pa.Array]:
     """Return the distinct rows of `columns` as facts, and for each row which of them it is."""
-    key, size = pa.array([], pa.int64()), 0
-    for codes, values in columns.values():
-        key, size = (pc.add(pc.multiply(key, len(values)), codes), size * len(values)) if size else (codes, len(values))
+    rows = len(next(iter(columns.values()))[0])
+    varying = {name: column for name, column in columns.items() if len(column[1]) > 1}
+    key, size = pa.repeat(pa.scalar(0, _CODE), rows), 1
+    for codes, values in varying.values():
+        key, size = (
+            (pc.add(pc.multiply(key, len(values)), codes), size * len(values)) if size > 1 else (codes, len(values))
+        )
         if size > _DENSE:
             encoded = _encoded(key)
-            key, size = encoded.indices.cast(pa.int64()), len(encoded.dictionary)
+            key, size = encoded.indices.cast(_CODE), len(encoded.dictionary)
     encoded = _encoded(key)
     examples = pc.index_in(encoded.dictionary, value_set=key)
     facts = {

@@ -20,6 +20,8 @@ from deltalake.transaction import AddAction
 from flowaudit.schema import TABLES
 
 TEXT = pa.dictionary(pa.int32(), pa.string())
+SCATTERED = frozenset(("bytes",))
+"""Columns whose values hardly repeat: a dictionary of them is work for nothing."""
 NO_DAY = "__HIVE_DEFAULT_PARTITION__"
 """What Delta and Hive call the folder of rows without a partition value."""
 
@@ -117,7 +119,7 @@ class _OpenFile:
             schema,
             compression="zstd",
             compression_level=1,
-            use_dictionary=[f.name for f in schema if f.type == TEXT],
+            use_dictionary=[f.name for f in schema if f.name not in SCATTERED],
             write_statistics=list(statistics),
             store_schema=False,
             metadata_collector=self._footers,

@@ -36,7 +36,7 @@ from flowaudit.schema import FIELD_BY_NAME, TIME
 MAX_LINE = 1 << 20
 """The longest line, in bytes, that is looked at; real ones are some hundred bytes long."""
 
-BLOCK_SIZE = 2 << 20
+BLOCK_SIZE = 1 << 21
 """Bytes inflated at a time: one and two MiB measured best."""
 
 # An empty line is an error to the parser, so that what it accepts has exactly a line for every record.
