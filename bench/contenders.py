@@ -76,7 +76,7 @@ def inflate(arguments: argparse.Namespace) -> dict[str, Any]:
     from isal import igzip  # noqa: PLC0415
 
     def one(path: Path) -> None:
-        with igzip.open(path) as stream:
+        with igzip.open(path) as stream:  # type: ignore[no-untyped-call]
             while stream.read(CHUNK):
                 pass
 

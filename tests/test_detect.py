@@ -224,5 +224,5 @@ def test_findings_are_told_by_detector_and_key() -> None:
     """The id depends on both, on nothing else, and not on the order of the key's columns."""
     key: Mapping[str, Any] = {"interface_id": "eni-1", "path": "x"}
 
-    assert identity("a", key) == identity("a", dict(reversed(key.items())))
+    assert identity("a", key) == identity("a", dict(reversed(list(key.items()))))
     assert len({identity("a", key), identity("b", key), identity("a", {**key, "path": "y"})}) == 3
