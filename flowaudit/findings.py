@@ -91,7 +91,7 @@ def _row(sighting: Sighting) -> dict[str, Any]:
         "last_seen": sighting.last_seen,
         "flows": sighting.flows,
         "bytes": sighting.bytes,
-        "evidence": _json(sighting.evidence),
+        "evidence": _json(sighting.evidence, sort=False),
     }
 
 
@@ -104,8 +104,8 @@ def _same(before: Mapping[str, Any], row: Mapping[str, Any]) -> bool:
     return all(before[name] == value for name, value in row.items())
 
 
-def _json(value: Mapping[str, Any]) -> str:
-    return json.dumps(value, sort_keys=True, default=str, separators=(",", ":"))
+def _json(value: Mapping[str, Any], *, sort: bool = True) -> str:
+    return json.dumps(value, sort_keys=sort, default=str, separators=(",", ":"))
 
 
 @dataclass(frozen=True, slots=True)

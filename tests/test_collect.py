@@ -180,7 +180,11 @@ def test_transit_gateway_records_are_counted_and_left_out(logs: Path, lake: Lake
     assert (report.objects, report.records, report.kept, report.diverted) == (1, 1, 0, 1)
 
 
-@pytest.mark.parametrize("content", [b"", gzip.compress(b""), f"{V2}\n".encode(), gzip.compress(V2.encode())])
+@pytest.mark.parametrize(
+    "content",
+    [b"", gzip.compress(b""), f"{V2}\n".encode(), gzip.compress(V2.encode())],
+    ids=["empty", "empty gzip", "header", "header without newline"],
+)
 def test_objects_without_records_are_no_trouble(logs: Path, lake: Lake, content: bytes) -> None:
     """Empty, or a header and nothing else: collected, and not looked at again."""
     (logs / "a.log.gz").write_bytes(content)
@@ -297,9 +301,11 @@ def test_a_full_disk_is_one_message_and_no_half_batch(logs: Path, lake: Lake, mo
 
 
 def test_a_source_that_cannot_be_listed_says_so(lake: Lake, tmp_path: Path) -> None:
-    """A path that is not there ends the collect with the source's own message."""
+    """A path that is not there: the source's own message, and no empty lake for a mistyped word."""
     with pytest.raises(SourceError, match="nowhere"):
         _collect(tmp_path / "nowhere", lake)
+
+    assert not Path(lake.uri).exists()
 
 
 def test_rows_without_any_time_lie_in_their_objects_day(logs: Path, lake: Lake) -> None:
