@@ -170,7 +170,7 @@ def bare_aggregate(arguments: argparse.Namespace) -> dict[str, Any]:
     with _measured() as figures, duckdb.connect(config={"threads": CPUS, "memory_limit": "4GB"}) as engine:
         for name, detector in found.detectors.items():
             started = time.perf_counter()
-            engine.execute(_aggregate(detector.sql + found.views["egress"]), [files]).fetchall()
+            engine.execute(_aggregate(detector.sql + found.views["egress"]), [files]).to_arrow_table()
             each[name] = round(time.perf_counter() - started, 3)
     return _rate(figures, arguments) | {"each": each}
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 CONNECT_TIMEOUT, READ_TIMEOUT, ATTEMPTS = 5, 30, 5
 """Seconds, seconds and tries of each call to AWS; botocore backs off between tries."""
-_OWN_CHAIN = frozenset(("env", "iam-role", "container-role", "assume-role-with-web-identity"))
+_OWN_CHAIN = frozenset(("iam-role", "container-role", "assume-role-with-web-identity"))
 """Where credentials may come from that object_store finds, and renews, by itself."""
 
 

@@ -27,6 +27,22 @@ from flowaudit.schema import FINDINGS
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MARGIN = timedelta(hours=1)
 """How far around a day records may lie that say what an interface of that day is."""
+SHAKEN = f"""
+WITH history AS ({findings.HISTORY}),
+old AS (
+  SELECT before.first_record, before.last_record FROM objects AS before
+  JOIN objects AS now ON now.object_key = before.object_key AND now.batch > before.batch
+  WHERE now.batch > $since AND before.kept > 0
+),
+transit AS (SELECT DISTINCT interface_id FROM flows WHERE batch > $since AND vantage IS NOT NULL)
+SELECT window_start FROM history JOIN old ON window_start <= last_record AND window_end > first_record
+WHERE flows > 0
+UNION
+SELECT window_start FROM history JOIN transit ON json_extract_string(key, '$.interface_id') = interface_id
+WHERE flows > 0 AND window_start >= $first AND window_start < $last
+"""
+"""Windows whose findings new batches may take back: of objects that were replaced, whose old records are gone, and of
+interfaces that turn out, later the same day, to be no workload's."""
 TRIES = 5
 """How often a detect starts over because another process wrote findings at the same moment."""
 
@@ -73,6 +89,9 @@ class _Run:
         self._lake, self._catalogue, self._stop = lake, catalogue, stop
         self._events: Events = lake.events()  # before anything is read: a later writer is then noticed
         self._newest = lake.last_batch()
+        self._views = "".join(catalogue.views.values())
+        self._spans: dict[int, Window] = {}
+        self._starts: dict[tuple[int, timedelta], set[datetime]] = {}
         self._tally = _Tally()
 
     def run(self, detectors: list[Detector], window: Window | None) -> DetectReport:
@@ -96,26 +115,48 @@ class _Run:
     def _due(self, detector: Detector, window: Window | None) -> list[Window]:
         if window is not None:
             return list(_windows(window, detector.window))
-        since = self._events.watermark(_application(detector))
-        return self._touched(since, detector.window) if since < self._newest else []
+        since = self._events.watermark(self._application(detector))
+        return self._touched(since, detector) if since < self._newest else []
 
-    def _touched(self, since: int, length: timedelta) -> list[Window]:
-        """Return the windows that hold records of batches after `since`."""
-        with sql.connect(self._lake, tables=("objects",)) as ledger:
-            span = ledger.query(
-                "SELECT min(first_record) AS first, max(last_record) AS last FROM objects WHERE batch > $since",
-                {"since": since},
-            ).to_pylist()[0]
-        if span["first"] is None:
-            return []
-        around = Window(span["first"], span["last"] + timedelta(seconds=1))
-        with sql.connect(self._lake, tables=("flows",), window=around) as lake:
-            starts = lake.query(
+    def _touched(self, since: int, detector: Detector) -> list[Window]:
+        """Return the windows that batches after `since` may have changed: they brought records, or took some away."""
+        length = detector.window
+        if (since, length) not in self._starts:
+            self._starts[since, length] = self._starts_with_records(since, length)
+        starts = self._starts[since, length] | self._shaken(since, detector)
+        return [Window(start, start + length) for start in sorted(starts)]
+
+    def _starts_with_records(self, since: int, length: timedelta) -> set[datetime]:
+        with sql.connect(self._lake, tables=("flows",), window=self._span(since)) as lake:
+            numbers = lake.query(
                 "SELECT DISTINCT CAST(floor(epoch(start_time) / $length) AS BIGINT) AS n FROM flows "
-                "WHERE batch > $since AND start_time IS NOT NULL ORDER BY n",
+                "WHERE batch > $since AND start_time IS NOT NULL",
                 {"length": length.total_seconds(), "since": since},
             )
-        return [Window(EPOCH + n * length, EPOCH + (n + 1) * length) for n in starts.column("n").to_pylist()]
+        return {EPOCH + n * length for n in numbers.column("n").to_pylist()}
+
+    def _span(self, since: int) -> Window:
+        """Return the span of the records that batches after `since` brought; an empty one if they brought none."""
+        if since not in self._spans:
+            with sql.connect(self._lake, tables=("objects",)) as ledger:
+                query = "SELECT min(first_record) AS first, max(last_record) AS last FROM objects WHERE batch > $since"
+                row = ledger.query(query, {"since": since}).to_pylist()[0]
+            first, last = row["first"] or EPOCH, row["last"] or EPOCH
+            self._spans[since] = Window(first, last + timedelta(seconds=1))
+        return self._spans[since]
+
+    def _shaken(self, since: int, detector: Detector) -> set[datetime]:
+        """Return the starts of windows whose findings batches after `since` may take back (see SHAKEN)."""
+        day, around = timedelta(days=1), self._span(since)
+        days = Window(_floor(around.since, day), _floor(around.until, day) + day)
+        with sql.connect(self._lake, tables=("objects", "findings", "flows"), window=days) as lake:
+            params = {"detector": detector.id, "since": since, "first": days.since, "last": days.until}
+            return set(lake.query(SHAKEN, params).column("window_start").to_pylist())
+
+    def _application(self, detector: Detector) -> str:
+        """Name a detector's watermark: one whose query, views or parameters have changed looks at everything again."""
+        meaning = f"{detector.sql}{self._views}{sorted(detector.params.items())}{detector.severity}"
+        return f"flowaudit/detect/{detector.id}/{sha256(meaning.encode()).hexdigest()[:12]}"
 
     def _look(self, day: datetime, looks: Iterable[tuple[Window, Detector]]) -> None:
         """Let the detectors look at windows of one day; what an interface is, is judged by that day's records."""
@@ -156,16 +197,8 @@ class _Run:
                 if due[d.id]
             ]
         events = pa.concat_tables([FINDINGS.empty_table(), *tables])
-        self._events.commit(events, {_application(d): self._newest for d in done} if advance else {})
+        self._events.commit(events, {self._application(d): self._newest for d in done} if advance else {})
         return events
-
-
-def _application(detector: Detector) -> str:
-    """Name a detector's watermark: a changed query or parameter looks at everything again."""
-    fingerprint = sha256(f"{detector.sql}{sorted(detector.params.items())}{detector.severity}".encode()).hexdigest()[
-        :12
-    ]
-    return f"flowaudit/detect/{detector.id}/{fingerprint}"
 
 
 def _windows(span: Window, length: timedelta) -> Iterator[Window]:

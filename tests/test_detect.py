@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Thread
@@ -162,6 +163,41 @@ def test_a_nat_gateway_seen_elsewhere_in_the_day_is_no_leak(logs: Path, lake: La
     _add(logs, lake, "b", " ".join(relayed))
 
     assert detect(lake, queries).events == {}
+
+
+def test_a_nat_gateway_that_shows_itself_later_takes_its_finding_back(
+    logs: Path, lake: Lake, queries: Catalogue
+) -> None:
+    """An hour after its way out was taken for a leak, a row betrays what it is: the earlier hour is looked at again."""
+    relayed = egress(90, interface="eni-0nat").split()
+    relayed[3:5], relayed[19:21] = ["10.0.0.9", "10.0.0.5"], ["10.0.0.9", "203.0.113.9"]
+    relayed[27:29] = ["ingress", "-"]
+    _add(logs, lake, "a", egress(interface="eni-0nat"))
+    assert detect(lake, queries).events == {"opened": 1}
+
+    _add(logs, lake, "b", " ".join(relayed))
+
+    assert detect(lake, queries).events == {"resolved": 1}
+
+
+@pytest.mark.parametrize("after", [[egress(3000, path="7")], []], ids=["another day", "empty"])
+def test_a_replaced_object_takes_its_finding_back(logs: Path, lake: Lake, queries: Catalogue, after: list[str]) -> None:
+    """The new records lie elsewhere, or there are none; the hour that lost the old ones is looked at all the same."""
+    _add(logs, lake, "a", egress())
+    detect(lake, queries)
+
+    _add(logs, lake, "a", *after)
+
+    assert detect(lake, queries).events == {"resolved": 1}
+
+
+def test_a_changed_view_makes_its_detectors_look_again(logs: Path, lake: Lake, queries: Catalogue) -> None:
+    """What `egress` means is part of what a detector means."""
+    _add(logs, lake, "a", egress())
+    detect(lake, queries)
+    views = {**queries.views, "egress": queries.views["egress"] + " AND bytes < 0"}
+
+    assert detect(lake, replace(queries, views=views)).events == {"resolved": 1}
 
 
 def test_a_detector_that_fails_stops_no_other(logs: Path, lake: Lake, tmp_path: Path, queries: Catalogue) -> None:
