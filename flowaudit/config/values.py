@@ -26,6 +26,7 @@ INTERNET_PATHS = (
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 _DURATION = re.compile(r"(\d+)([smhd])", re.ASCII)
 _TIME = re.compile(r"\d{4}-\d\d-\d\d(?P<clock>[Tt ]\d\d:\d\d:\d\d(\.\d+)?(?P<zone>[Zz]|[+-]\d\d:\d\d)?)?", re.ASCII)
+_SCHEME = re.compile(r"\w+:/", re.ASCII)
 _S3 = re.compile(r"s3://[A-Za-z0-9][A-Za-z0-9._-]+(/[^?#]*)?", re.ASCII)
 _ROLE = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:role/\S+", re.ASCII)
 _LISTEN = re.compile(r"(?:\[[0-9a-fA-F:.%]+\]|[^\s:\[\]]+):(\d{1,5})", re.ASCII)
@@ -85,13 +86,13 @@ def _s3_uri(value: str) -> str:
 
 
 def _local_path(value: str) -> str:
-    if not value or "://" in value:
+    if not value or _SCHEME.match(value):
         raise ValueError("must be a path: a file, a folder or a glob")
     return value
 
 
 def _lake_uri(value: str) -> str:
-    if not value or ("://" in value and not _S3.fullmatch(value)):
+    if not value or (_SCHEME.match(value) and not _S3.fullmatch(value)):
         raise ValueError("must be a folder, or s3://bucket/prefix (credentials come from AWS's own chain)")
     return value
 

@@ -37,8 +37,8 @@ class Lake:
 
         `storage_options` are object_store's, for example `AWS_REGION`, `AWS_ENDPOINT_URL`, `AWS_ALLOW_HTTP`.
         """
-        self.is_local = "://" not in uri or uri.startswith("file://")
-        self.uri = str(Path(uri.removeprefix("file://")).expanduser().absolute()) if self.is_local else uri.rstrip("/")
+        self.is_local = "://" not in uri
+        self.uri = str(Path(uri).expanduser().absolute()) if self.is_local else uri.rstrip("/")
         self.storage_options = dict(storage_options or {})
 
     def create(self) -> None:

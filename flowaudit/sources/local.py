@@ -16,12 +16,15 @@ from flowaudit.errors import SourceError, TransientSourceError
 from flowaudit.model import LogObject, Window
 from flowaudit.sources import keys
 
+DELTA_LOG = "_delta_log"
+"""What makes a folder a Delta table: its Parquet files are somebody's lake, very likely our own, and no logs."""
+
 
 class LocalSource:
     """A file, a folder with all below it, or a glob (`**` spans folders).
 
     In a folder, files ending in .log, .gz, .txt or .parquet are taken; a named file or a glob's match is taken
-    whatever its suffix. Hidden files and folders, and a Delta table's `_delta_log`, are left alone.
+    whatever its suffix. Hidden files and folders are left alone, and so are Delta tables: a lake may lie beside logs.
     A file's key is its resolved path, its etag its size and time of modification.
     """
 
@@ -100,7 +103,10 @@ def _below(top: Path) -> Iterator[Path]:
             folders.clear()
             continue
         seen.add((status.st_dev, status.st_ino))
-        folders[:] = sorted(name for name in folders if not name.startswith(".") and name != "_delta_log")
+        if DELTA_LOG in folders:
+            folders.clear()
+            continue
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
         paths = (Path(folder, name) for name in files if not name.startswith("."))
         yield from (path for path in paths if keys.is_log(path.as_posix()))
 
@@ -113,8 +119,13 @@ def _matches(pattern: Path) -> Iterator[Path]:
     top = Path(*pattern.parts[:fixed])
     for path in top.glob("/".join(wild)):
         below = path.relative_to(top).parts
-        if not any(part == "_delta_log" or (part.startswith(".") and part not in wild) for part in below):
+        if not any(part.startswith(".") and part not in wild for part in below) and not _in_table(path, top):
             yield path
+
+
+def _in_table(path: Path, top: Path) -> bool:
+    """Tell whether a path below `top` belongs to a Delta table, as the files of a lake do."""
+    return any((folder / DELTA_LOG).is_dir() for folder in path.parents if folder.is_relative_to(top))
 
 
 def _status(path: Path) -> os.stat_result | None:

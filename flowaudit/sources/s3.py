@@ -96,7 +96,7 @@ class S3Source:
                 for region in self._regions(root):
                     yield from self._region(region, window)
         else:
-            yield from self._pages(top)
+            yield from _without_tables(self._pages(top))
 
     def _roots(self, top: str) -> list[str]:
         """Search breadth first for AWSLogs folders; [] where there are none, or more than enough other folders."""
@@ -143,6 +143,17 @@ class S3Source:
         pages = self._client.get_paginator("list_objects_v2")
         for page in pages.paginate(Bucket=self._bucket, Prefix=prefix, **bounds):
             yield from page.get("Contents", [])
+
+
+def _without_tables(entries: Iterator[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Leave Delta tables out, very likely our own lake: in S3's order a table's log comes before its files."""
+    table = None
+    for entry in entries:
+        folder, is_log, _ = entry["Key"].partition("/_delta_log/")
+        if is_log:
+            table = f"{folder}/"
+        elif table is None or not entry["Key"].startswith(table):
+            yield entry
 
 
 class _Body(io.RawIOBase):

@@ -28,10 +28,12 @@ def listed(uri: Path | str, root: Path) -> list[str]:
     return [str(Path(found.key).relative_to(root)) for found in LocalSource(str(uri)).objects(None)]
 
 
-def test_hidden_files_and_a_lakes_own_log_are_left_alone(tmp_path: Path) -> None:
-    """A lake in the same folder does not feed on itself by its transaction log."""
-    fill(tmp_path, "a.log", ".b.log", ".c/d.log", "flows/_delta_log/0.parquet", "flows/e.parquet")
-    assert listed(tmp_path, tmp_path) == ["a.log", "flows/e.parquet"]
+def test_hidden_files_and_delta_tables_are_left_alone(tmp_path: Path) -> None:
+    """A lake in the same folder does not feed on itself, whether the folder or a glob is named."""
+    fill(tmp_path, "a.log", ".b.log", ".c/d.log", "x/g.parquet")
+    fill(tmp_path, "lake/flows/_delta_log/0.parquet", "lake/flows/e.parquet", "lake/flows/day=1/f.parquet")
+    assert listed(tmp_path, tmp_path) == ["a.log", "x/g.parquet"]
+    assert listed(tmp_path / "**/*.parquet", tmp_path) == ["x/g.parquet"]
 
 
 @pytest.mark.parametrize(

@@ -174,3 +174,11 @@ def test_a_listing_by_window_is_the_whole_listing_pruned(found: set[str], since:
     window = Window(since, since + timedelta(hours=hours))
     assert set(listed(Bucket(found))) == found
     assert set(listed(Bucket(found), window=window)) == {key for key in found if keys.parse(key).may_lie_in(window)}
+
+
+def test_delta_tables_beside_loose_logs_are_left_alone() -> None:
+    """A lake in the same bucket does not feed on itself; what comes before and after it is listed."""
+    table = "lake/flows/"
+    log = [f"{table}_delta_log/00000000000000000000.json", f"{table}_delta_log/00000000000000000010.checkpoint.parquet"]
+    bucket = Bucket(["a.log.gz", *log, f"{table}day=2026-01-01/part-0.zstd.parquet", "lake/flows.log.gz", "z.log.gz"])
+    assert listed(bucket) == ["a.log.gz", "lake/flows.log.gz", "z.log.gz"]
