@@ -90,3 +90,21 @@ def _newest_quarantine(lake: Lake) -> list[dict[str, Any]]:
         newest[row["object_key"]] = max(row["batch"], newest.get(row["object_key"], 0))
     kept = [row for row in rows if row["batch"] == newest[row["object_key"]]]
     return [{name: value for name, value in row.items() if name != "batch"} for row in kept]
+
+
+@pytest.mark.slow
+def test_two_collecting_processes_at_once_do_what_one_does(tmp_path: Path) -> None:
+    """Started together on one source and one lake: no row is missing, none is there twice, nothing is left over."""
+    logs, lake, undisturbed = (tmp_path / name for name in ("logs", "lake", "clean"))
+    for number in range(OBJECTS):
+        write(logs / f"{number:03}.log.gz", *(egress(n, size=number * 100 + n) for n in range(80)), "a bad line")
+    both = [_start(logs, lake) for _ in range(2)]
+    assert [process.wait(120) for process in both] == [0, 0]
+    assert _start(logs, undisturbed).wait(60) == 0
+
+    clean, shared = Lake(str(undisturbed)), Lake(str(lake))
+    for table in ("flows", "quarantine"):
+        assert _rows(clean, table, "batch") == _rows(shared, table, "batch")
+        assert {Path(file) for file in shared.files(table)} == set((lake / table).rglob("part-*.parquet"))
+    assert clean.known().keys() == shared.known().keys()
+    assert len(_rows(shared, "objects")) == OBJECTS
