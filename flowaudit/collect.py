@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from functools import reduce
 from itertools import chain, islice
 from threading import Event
 from typing import TypeVar
@@ -56,13 +57,15 @@ class Workers:
     """How a collect goes about its work.
 
     `patient` leaves failed objects alone for a while instead of retrying them at once; `stop` ends it at the next
-    block; `on_object` is told of each object as it is done, from the worker's thread.
+    block; `on_object` is told of each object as it is done, from the worker's thread, and `on_batch` of each batch once
+    it is in the lake.
     """
 
     count: int = field(default_factory=lambda: max(2, min(8, os.cpu_count() or 2)))
     patient: bool = False
     stop: Event = field(default_factory=Event)
     on_object: Callable[[ObjectReport], None] = lambda _: None
+    on_batch: Callable[[CollectReport], None] = lambda _: None
 
 
 def collect(
@@ -85,8 +88,9 @@ def collect(
         days = {None if o.day is None else o.day.isoformat() for _, o in chunk}
         wanted = _wanted(chunk, lake.known(days), workers)
         for batch in _split(wanted, BATCH_BYTES, BATCH_OBJECTS):
-            for done in _collect_batch(lake, batch, workers):
-                report = report.plus(done)
+            done = _collect_batch(lake, batch, workers)
+            workers.on_batch(reduce(CollectReport.plus, done, CollectReport()))
+            report = reduce(CollectReport.plus, done, report)
     return replace(report, seconds=round(time.monotonic() - started, 3))
 
 

@@ -62,7 +62,7 @@ class Metrics:
         self._set_up_jobs()
 
     def collected(self, report: CollectReport) -> None:
-        """Count what came from one source."""
+        """Count what one batch brought."""
         self._objects.inc(report.objects + report.skipped + report.failed)
         self._skipped.inc(report.skipped)
         self._failed.inc(report.failed)

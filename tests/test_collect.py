@@ -336,3 +336,22 @@ def test_a_window_reaches_the_source(logs: Path, lake: Lake) -> None:
 
     assert collect([(LocalSource(str(logs)), day)], lake).objects == 1
     assert _collect(logs, lake).objects == 1
+
+
+def test_each_batch_is_told_once_it_is_in_the_lake(logs: Path, lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stopped after the first of three: what is in the lake was told, no more and no less."""
+    monkeypatch.setattr(loop, "BATCH_OBJECTS", 2)
+    for n in range(6):
+        write(logs / f"{n}.log.gz", egress(n))
+    told: list[int] = []
+    stop = Event()
+
+    def on_batch(report: CollectReport) -> None:
+        told.append(report.kept)
+        stop.set()
+
+    with pytest.raises(Stopped):
+        _collect(logs, lake, on_batch=on_batch, stop=stop)
+
+    assert told == [2]
+    assert len(_flows(lake, "bytes")) == 2

@@ -99,8 +99,8 @@ class Jobs:
                 if self._stop.is_set():
                     break
                 with failures.caught(source=source.uri):
-                    report = collect([(source, window)], self._app.lake, Workers(patient=True, stop=self._stop))
-                    self._metrics.collected(report)
+                    workers = Workers(patient=True, stop=self._stop, on_batch=self._metrics.collected)
+                    report = collect([(source, window)], self._app.lake, workers)
                     _tell(source.uri, report)
                     reports.append(report)
         # One source out of reach does not make the rest of the house unready.
