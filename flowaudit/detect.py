@@ -27,6 +27,8 @@ from flowaudit.schema import FINDINGS
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MARGIN = timedelta(hours=1)
 """How far around a day records may lie that say what an interface of that day is."""
+SHARED = ("transit_interfaces",)
+"""Views that every detector asks for and that are the same for all windows of a day."""
 SHAKEN = f"""
 WITH history AS ({findings.HISTORY}),
 old AS (
@@ -163,7 +165,7 @@ class _Run:
         looks = list(looks)
         end = max(day + timedelta(days=1), *(window.until for window, _ in looks))
         around = Window(day - MARGIN, end + MARGIN)
-        with sql.connect(self._lake, views=self._catalogue.views, window=around) as connection:
+        with sql.connect(self._lake, views=self._catalogue.views, once=SHARED, window=around) as connection:
             for window, detector in looks:
                 if detector.id not in self._tally.failures and not self._stop.is_set():
                     self._look_once(connection, window, detector)

@@ -542,3 +542,12 @@ def test_nothing_is_left_behind(lake: Lake, tmp_path: Path) -> None:
 def test_duckdb_is_of_the_supported_line() -> None:
     """Another major version has other doors: the guard is written for this one."""
     assert duckdb.__version__.startswith("1.")
+
+
+def test_a_view_may_be_computed_once(lake: Lake) -> None:
+    """The rows are those of the view; the files are not looked at again."""
+    views = {"few": "SELECT DISTINCT interface_id FROM flows"}
+    with sql.connect(lake, views=views) as lazy, sql.connect(lake, views=views, once=["few"]) as eager:
+        question = "SELECT * FROM few ORDER BY interface_id"
+        assert lazy.query(question).equals(eager.query(question))
+        assert "READ_PARQUET" not in str(eager._engine.execute(f"EXPLAIN {question}").fetchall())

@@ -50,13 +50,15 @@ def connect(
     *,
     tables: Collection[str] = tuple(TABLES),
     views: Mapping[str, str] | None = None,
+    once: Collection[str] = (),
     window: Window | None = None,
     limits: Limits = Limits(),
 ) -> Connection:
     """Open a connection to the newest snapshot of `tables`; without a lake all of them are empty.
 
-    `views` (name → SELECT) may use the tables and the views before them. With a window, files that cannot hold records
-    of it are left out. Raises LakeError, and QueryError where a view or a limit is wrong.
+    `views` (name → SELECT) may use the tables and the views before them; those named in `once` are computed now and
+    not with each query, which pays where many queries use a view that is small and costs a scan. With a window, files
+    that cannot hold records of it are left out. Raises LakeError, and QueryError where a view or a limit is wrong.
     """
     with ExitStack() as undo, _explained(limits):
         scratch = undo.enter_context(TemporaryDirectory(prefix="flowaudit-", ignore_cleanup_errors=True))
@@ -64,7 +66,7 @@ def connect(
         engine.execute("SET TimeZone = 'UTC'")
         files = attach.attach(engine, lake, tables, window)
         for name, select in (views or {}).items():
-            engine.execute(_view(name, select))
+            engine.execute(_view(name, select) if name not in once else f"CREATE TABLE {attach.name(name)} AS {select}")
         attach.lock(engine, files)
         connection = Connection(engine, limits, frozenset([*tables, *(views or ())]), undo.pop_all())
     return connection  # noqa: RET504  an ExitStack might swallow, says mypy
