@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import reduce
 from itertools import chain, islice
 from threading import Event
@@ -85,8 +85,7 @@ def collect(
     first = next(chunks, [])  # a source that cannot be listed leaves no empty lake behind
     lake.create()
     for chunk in chain([first], chunks):
-        days = {None if o.day is None else o.day.isoformat() for _, o in chunk}
-        wanted = _wanted(chunk, lake.known(days), workers)
+        wanted = _wanted(chunk, lake.known(_days(chunk)), workers)
         for batch in _split(wanted, BATCH_BYTES, BATCH_OBJECTS):
             done = _collect_batch(lake, batch, workers)
             workers.on_batch(reduce(CollectReport.plus, done, CollectReport()))
@@ -105,6 +104,11 @@ def _keep_pages() -> None:
 
 
 Listed = tuple[Source, LogObject]
+
+
+def _days(listed: Iterable[Listed]) -> set[date | None]:
+    """Return the days that the objects' keys tell: where the ledger has them."""
+    return {log_object.day for _, log_object in listed}
 
 
 def _wanted(listed: Sequence[Listed], known: Mapping[str, Known], workers: Workers) -> list[Listed]:
@@ -139,7 +143,7 @@ def _split(listed: Iterable[Listed], most_bytes: int, most_objects: int) -> Iter
 
 def _collect_batch(lake: Lake, listed: list[Listed], workers: Workers) -> list[ObjectReport]:
     """Bring one batch into the lake; start again with what is left where another collector was faster."""
-    days = {None if o.day is None else o.day.isoformat() for _, o in listed}
+    days = _days(listed)
     while True:
         batch = lake.batch()
         known = lake.known(days)

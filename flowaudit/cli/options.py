@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 
-from flowaudit.errors import ConfigError, LakeError
+from flowaudit.errors import ConfigError
 from flowaudit.model import Window
 
 if TYPE_CHECKING:
@@ -57,8 +57,7 @@ def app_of(ctx: typer.Context) -> App:
 def lake_of(app: App) -> Lake:
     """Return the lake, which has to be there already; raises LakeError."""
     if not app.lake.exists():
-        message = f"there is no lake at {app.lake.uri} yet: run `flowaudit collect` first, or name another with --lake"
-        raise LakeError(message)
+        raise app.lake.missing()
     return app.lake
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import date
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -18,7 +19,7 @@ from deltalake.exceptions import DeltaError, TableNotFoundError
 from deltalake.fs import DeltaStorageHandler
 
 from flowaudit.errors import LakeError
-from flowaudit.lake.batch import Batch, Known, known
+from flowaudit.lake.batch import Batch, Known, known, last
 from flowaudit.lake.events import Events
 from flowaudit.lake.files import TableFiles, Written
 from flowaudit.model import Window
@@ -60,12 +61,17 @@ class Lake:
         with self.explained(UNREADABLE):
             return self._exists("flows")
 
+    def missing(self) -> LakeError:
+        """Return what to raise where a lake is needed and there is none."""
+        hint = "run `flowaudit collect` first, or name another with --lake"
+        return LakeError(f"there is no lake at {self.uri} yet: {hint}")
+
     def batch(self) -> Batch:
         """Complete what a stopped collector left, then return the next batch."""
         with self.explained(UNREADABLE):
             return Batch(self)
 
-    def known(self, days: Collection[str | None] | None = None) -> dict[str, Known]:
+    def known(self, days: Collection[date | None] | None = None) -> dict[str, Known]:
         """Return, by object key, the ledger's newest word on objects of these key days (None: on all objects)."""
         with self.explained(UNREADABLE):
             return known(self, days)
@@ -73,7 +79,7 @@ class Lake:
     def last_batch(self) -> int:
         """Return the number of the newest batch that the ledger holds, 0 before the first."""
         with self.explained(UNREADABLE):
-            return self.open("objects").transaction_version("flowaudit/collect") or 0 if self._exists("objects") else 0
+            return last(self.open("objects"))
 
     def files(self, table: str, window: Window | None = None) -> list[str]:
         """Return the files of a table's newest snapshot: absolute paths, or `s3://` addresses.
@@ -145,8 +151,7 @@ class Lake:
             yield
         except (DeltaError, OSError, pa.ArrowException) as error:
             if isinstance(error, TableNotFoundError) and what == UNREADABLE:
-                hint = "run `flowaudit collect` first, or name another lake with --lake"
-                raise LakeError(f"there is no lake at {self.uri} yet: {hint}") from error
+                raise self.missing() from error
             raise LakeError(f"the lake at {self.uri} {what}: {_reason(error)}") from error
 
 

@@ -13,20 +13,22 @@ import time
 from collections.abc import Collection, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as pa_ds
-from deltalake import CommitProperties, DeltaTable, Transaction
+from deltalake import DeltaTable
 from deltalake.exceptions import CommitFailedError
-from deltalake.transaction import AddAction, RemoveAction
+from deltalake.transaction import RemoveAction
 
 from flowaudit.errors import LakeConflict, LakeError
+from flowaudit.lake.commit import commit
+from flowaudit.lake.commit import number as commit_number
 from flowaudit.lake.files import TableFiles, Written
 from flowaudit.model import LogObject, ObjectReport, Outcome
-from flowaudit.schema import OBJECTS, TABLES
+from flowaudit.schema import OBJECTS
 
 if TYPE_CHECKING:
     from flowaudit.lake import Lake
@@ -58,7 +60,7 @@ class Batch:
         """
         self._lake = lake
         self._flows = lake.open("flows")
-        self.number = _last(self._flows) + 1
+        self.number = last(self._flows) + 1
         settle(lake, self._flows)
 
     def files(self) -> TableFiles:
@@ -96,10 +98,16 @@ class Batch:
             "objects": _ledger(reports, self.number),
             "quarantine": [file.as_json() for file in quarantine],
         }
-        added = [file.action(partitioned=True) for file in (*files, *rewritten)]
         with self.explained():
             try:
-                _commit(self._flows, "flows", [*added, *removed], self.number, {METADATA: json.dumps(metadata)})
+                commit(
+                    self._flows,
+                    "flows",
+                    [*files, *rewritten],
+                    {APPLICATION: self.number},
+                    removed=removed,
+                    metadata={METADATA: json.dumps(metadata)},
+                )
             except CommitFailedError as error:
                 self._explain(error, files)
             complete(self._lake, metadata)
@@ -110,7 +118,7 @@ class Batch:
         paths = set(pa.table(now.get_add_actions()).column("path").to_pylist())
         if any(file.path in paths for file in files):
             return
-        if _last(now) < self.number:
+        if last(now) < self.number:
             raise error
         raise LakeConflict(f"another collector committed batch {self.number} to {self._lake.uri} first") from error
 
@@ -143,8 +151,8 @@ class Batch:
 
 def settle(lake: Lake, flows: DeltaTable) -> None:
     """Complete ledger and quarantine of a batch whose collector has added the rows and then was stopped, or is slow."""
-    number = _last(flows)
-    if number <= _last(lake.open("objects")):
+    number = last(flows)
+    if number <= last(lake.open("objects")):
         return
     for entry in flows.history():
         metadata = json.loads(entry.get(METADATA, "{}"))
@@ -161,27 +169,26 @@ def complete(lake: Lake, metadata: dict[str, Any]) -> None:
     """Write a batch's metadata to quarantine and ledger, each unless it is there already."""
     number = metadata["batch"]
     quarantine, objects = lake.open("quarantine"), lake.open("objects")
-    if _last(quarantine) < number:
-        held = [Written(**file).action(partitioned=False) for file in metadata["quarantine"]]
-        _commit_if_first(quarantine, "quarantine", held, number)
-    if _last(objects) < number:
+    if last(quarantine) < number:
+        _commit_if_first(quarantine, "quarantine", [Written(**file) for file in metadata["quarantine"]], number)
+    if last(objects) < number:
         files = lake.new_files("objects")
         rows = pa.Table.from_pylist([_typed(row) for row in metadata["objects"]], OBJECTS)
         if rows.num_rows:
             files.write(rows)
         written = files.close()
-        if not _commit_if_first(objects, "objects", [file.action(partitioned=True) for file in written], number):
+        if not _commit_if_first(objects, "objects", written, number):
             lake.forget("objects", written)
 
 
-def known(lake: Lake, keys_days: Collection[str | None] | None) -> dict[str, Known]:
-    """Return what the ledger says of each object whose key's day is among `keys_days` (None: of all objects)."""
+def known(lake: Lake, days: Collection[date | None] | None) -> dict[str, Known]:
+    """Return what the ledger says of each object whose key's day is among `days` (None: of all objects)."""
     ledger = lake.open("objects").to_pyarrow_dataset()
     columns = ["object_key", "etag", "outcome", "attempts", "kept", "collected_at", "batch"]
     condition = None
-    if keys_days is not None:
-        days = pa.array([day for day in keys_days if day], pa.string()).cast(pa.date32())
-        condition = pa_ds.field("day").isin(days) | pa_ds.field("day").is_null()
+    if days is not None:
+        told = pa.array([day for day in days if day], pa.date32())
+        condition = pa_ds.field("day").isin(told) | pa_ds.field("day").is_null()
     rows = ledger.to_table(columns, filter=condition).sort_by("batch")
     newest: dict[str, Known] = {}
     for key, etag, outcome, attempts, kept, at, _ in zip(*(rows.column(c).to_pylist() for c in columns), strict=True):
@@ -191,28 +198,15 @@ def known(lake: Lake, keys_days: Collection[str | None] | None) -> dict[str, Kno
     return newest
 
 
-def _last(table: DeltaTable) -> int:
-    return table.transaction_version(APPLICATION) or 0
+def last(table: DeltaTable) -> int:
+    """Return the number of the last batch that reached a table, 0 before the first."""
+    return commit_number(table, APPLICATION)
 
 
-def _commit(
-    table: DeltaTable, name: str, actions: Sequence[AddAction | RemoveAction], number: int, metadata: dict[str, str]
-) -> None:
-    table.create_write_transaction(
-        list(actions),
-        mode="append",
-        schema=table.schema(),
-        partition_by=list(TABLES[name].partition_by),
-        commit_properties=CommitProperties(
-            custom_metadata=metadata, app_transactions=[Transaction(APPLICATION, number)]
-        ),
-    )
-
-
-def _commit_if_first(table: DeltaTable, name: str, actions: Sequence[AddAction], number: int) -> bool:
+def _commit_if_first(table: DeltaTable, name: str, files: Sequence[Written], number: int) -> bool:
     """Commit, unless another process completes the same batch at this moment."""
     try:
-        _commit(table, name, actions, number, {})
+        commit(table, name, files, {APPLICATION: number})
     except CommitFailedError:
         return False
     return True

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
-from deltalake import CommitProperties, Transaction
 from deltalake.exceptions import CommitFailedError
 
 from flowaudit.errors import LakeConflict
+from flowaudit.lake.commit import commit, number
 
 if TYPE_CHECKING:
     from flowaudit.lake import Lake
@@ -25,11 +25,11 @@ class Events:
         """Look at the newest snapshot; raises LakeError."""
         self._lake = lake
         self._table = lake.open("findings")
-        self._number = self._table.transaction_version(APPLICATION) or 0
+        self._number = number(self._table, APPLICATION)
 
     def watermark(self, application: str) -> int:
         """Return the number that the last commit for `application` recorded, 0 before the first."""
-        return self._table.transaction_version(application) or 0
+        return number(self._table, application)
 
     def commit(self, rows: pa.Table, watermarks: Mapping[str, int]) -> None:
         """Append `rows` (columns of `schema.FINDINGS`) and move the watermarks forward, all at once.
@@ -37,23 +37,16 @@ class Events:
         Commits nothing where there is nothing to say. Raises LakeConflict if somebody else appended since the
         snapshot: what was decided on its strength must be decided again.
         """
-        ahead = {name: number for name, number in watermarks.items() if number > self.watermark(name)}
+        ahead = {name: mark for name, mark in watermarks.items() if mark > self.watermark(name)}
         if not rows.num_rows and not ahead:
             return
         files = self._lake.new_files("findings")
         if rows.num_rows:
             files.write(rows)
         written = files.close()
-        transactions = [Transaction(name, number) for name, number in (ahead | {APPLICATION: self._number + 1}).items()]
         with self._lake.explained("cannot be written"):
             try:
-                self._table.create_write_transaction(
-                    [file.action(partitioned=False) for file in written],
-                    mode="append",
-                    schema=self._table.schema(),
-                    partition_by=[],
-                    commit_properties=CommitProperties(app_transactions=transactions),
-                )
+                commit(self._table, "findings", written, ahead | {APPLICATION: self._number + 1})
             except CommitFailedError as error:
                 if Events(self._lake)._number == self._number:  # noqa: SLF001  its own class
                     raise

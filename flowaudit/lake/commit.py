@@ -1,0 +1,42 @@
+"""The one way into a table: files, and the numbers of the applications they are committed for, all at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from deltalake import CommitProperties, DeltaTable, Transaction
+from deltalake.transaction import RemoveAction
+
+from flowaudit.lake.files import Written
+from flowaudit.schema import TABLES
+
+
+def commit(
+    table: DeltaTable,
+    name: str,
+    files: Sequence[Written],
+    numbers: Mapping[str, int],
+    *,
+    removed: Sequence[RemoveAction] = (),
+    metadata: Mapping[str, str] | None = None,
+) -> None:
+    """Make `files` part of the table `name` in place of `removed`, under a number for each application id.
+
+    Raises CommitFailedError, also if an application's number has moved since `table` was opened.
+    """
+    partition_by = TABLES[name].partition_by
+    table.create_write_transaction(
+        [*(file.action(partitioned=bool(partition_by)) for file in files), *removed],
+        mode="append",
+        schema=table.schema(),
+        partition_by=list(partition_by),
+        commit_properties=CommitProperties(
+            custom_metadata=dict(metadata or {}),
+            app_transactions=[Transaction(application, number) for application, number in numbers.items()],
+        ),
+    )
+
+
+def number(table: DeltaTable, application: str) -> int:
+    """Return the number of an application's last commit to the table, 0 before the first."""
+    return table.transaction_version(application) or 0
