@@ -6,9 +6,10 @@ or those that it is told to look at. What it saw there before is replaced, so lo
 
 from __future__ import annotations
 
+import json
 import time
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
@@ -25,26 +26,19 @@ from flowaudit.model import DetectReport, Sighting, Window
 from flowaudit.schema import FINDINGS
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+DAY = timedelta(days=1)
 MARGIN = timedelta(hours=1)
 """How far around a day records may lie that say what an interface of that day is."""
 SHARED = ("transit_interfaces",)
 """Views that every detector asks for and that are the same for all windows of a day."""
-SHAKEN = f"""
-WITH history AS ({findings.HISTORY}),
-old AS (
-  SELECT before.first_record, before.last_record FROM objects AS before
-  JOIN objects AS now ON now.object_key = before.object_key AND now.batch > before.batch
-  WHERE now.batch > $since AND before.kept > 0
-),
-transit AS (SELECT DISTINCT interface_id FROM flows WHERE batch > $since AND vantage IS NOT NULL)
-SELECT window_start FROM history JOIN old ON window_start <= last_record AND window_end > first_record
-WHERE flows > 0
-UNION
-SELECT window_start FROM history JOIN transit ON json_extract_string(key, '$.interface_id') = interface_id
-WHERE flows > 0 AND window_start >= $first AND window_start < $last
+REPLACED = """
+SELECT DISTINCT before.first_record, before.last_record FROM objects AS before
+JOIN objects AS now ON now.object_key = before.object_key AND now.batch > before.batch
+WHERE now.batch > $since AND before.kept > 0 AND before.first_record IS NOT NULL
 """
-"""Windows whose findings new batches may take back: of objects that were replaced, whose old records are gone, and of
-interfaces that turn out, later the same day, to be no workload's."""
+"""Spans of records that new batches took the place of: what was found there may be gone."""
+EXPOSED = "SELECT DISTINCT interface_id FROM flows WHERE batch > $since AND vantage IS NOT NULL"
+"""Interfaces that new batches show to be no workload's: what was found of them that day is none."""
 TRIES = 5
 """How often a detect starts over because another process wrote findings at the same moment."""
 
@@ -92,8 +86,8 @@ class _Run:
         self._events: Events = lake.events()  # before anything is read: a later writer is then noticed
         self._newest = lake.last_batch()
         self._views = "".join(catalogue.views.values())
-        self._spans: dict[int, Window] = {}
-        self._starts: dict[tuple[int, timedelta], set[datetime]] = {}
+        self._news: dict[int, _News] = {}
+        self._histories: dict[str, list[dict[str, Any]]] = {}
         self._tally = _Tally()
 
     def run(self, detectors: list[Detector], window: Window | None) -> DetectReport:
@@ -101,7 +95,7 @@ class _Run:
         by_day: dict[datetime, list[tuple[Window, Detector]]] = {}
         for detector in detectors:
             for one in due[detector.id]:
-                by_day.setdefault(_floor(one.since, timedelta(days=1)), []).append((one, detector))
+                by_day.setdefault(_floor(one.since, DAY), []).append((one, detector))
         for day, looks in sorted(by_day.items()):
             self._look(day, looks)
         events = self._write(detectors, due, advance=window is None)
@@ -122,48 +116,27 @@ class _Run:
 
     def _touched(self, since: int, detector: Detector) -> list[Window]:
         """Return the windows that batches after `since` may have changed: they brought records, or took some away."""
-        length = detector.window
-        if (since, length) not in self._starts:
-            self._starts[since, length] = self._starts_with_records(since, length)
-        starts = self._starts[since, length] | self._shaken(since, detector)
-        return [Window(start, start + length) for start in sorted(starts)]
+        if since not in self._news:
+            self._news[since] = _News(self._lake, since)
+        news, length = self._news[since], detector.window
+        taken_back = {row["window_start"] for row in self._history(detector) if news.may_take_back(row)}
+        return [Window(start, start + length) for start in sorted(news.starts(length) | taken_back)]
 
-    def _starts_with_records(self, since: int, length: timedelta) -> set[datetime]:
-        with sql.connect(self._lake, tables=("flows",), window=self._span(since)) as lake:
-            numbers = lake.query(
-                "SELECT DISTINCT CAST(floor(epoch(start_time) / $length) AS BIGINT) AS n FROM flows "
-                "WHERE batch > $since AND start_time IS NOT NULL",
-                {"length": length.total_seconds(), "since": since},
-            )
-        return {EPOCH + n * length for n in numbers.column("n").to_pylist()}
-
-    def _span(self, since: int) -> Window:
-        """Return the span of the records that batches after `since` brought; an empty one if they brought none."""
-        if since not in self._spans:
-            with sql.connect(self._lake, tables=("objects",)) as ledger:
-                query = "SELECT min(first_record) AS first, max(last_record) AS last FROM objects WHERE batch > $since"
-                row = ledger.query(query, {"since": since}).to_pylist()[0]
-            first, last = row["first"] or EPOCH, row["last"] or EPOCH
-            self._spans[since] = Window(first, last + timedelta(seconds=1))
-        return self._spans[since]
-
-    def _shaken(self, since: int, detector: Detector) -> set[datetime]:
-        """Return the starts of windows whose findings batches after `since` may take back (see SHAKEN)."""
-        day, around = timedelta(days=1), self._span(since)
-        days = Window(_floor(around.since, day), _floor(around.until, day) + day)
-        with sql.connect(self._lake, tables=("objects", "findings", "flows"), window=days) as lake:
-            params = {"detector": detector.id, "since": since, "first": days.since, "last": days.until}
-            return set(lake.query(SHAKEN, params).column("window_start").to_pylist())
+    def _history(self, detector: Detector) -> list[dict[str, Any]]:
+        """Return what was found before: rows of `findings.HISTORY`."""
+        if detector.id not in self._histories:
+            with sql.connect(self._lake, tables=("findings",)) as log:
+                self._histories[detector.id] = log.query(findings.HISTORY, {"detector": detector.id}).to_pylist()
+        return self._histories[detector.id]
 
     def _application(self, detector: Detector) -> str:
         """Name a detector's watermark: one whose query, views or parameters have changed looks at everything again."""
         meaning = f"{detector.sql}{self._views}{sorted(detector.params.items())}{detector.severity}"
         return f"flowaudit/detect/{detector.id}/{sha256(meaning.encode()).hexdigest()[:12]}"
 
-    def _look(self, day: datetime, looks: Iterable[tuple[Window, Detector]]) -> None:
+    def _look(self, day: datetime, looks: list[tuple[Window, Detector]]) -> None:
         """Let the detectors look at windows of one day; what an interface is, is judged by that day's records."""
-        looks = list(looks)
-        end = max(day + timedelta(days=1), *(window.until for window, _ in looks))
+        end = max(day + DAY, *(window.until for window, _ in looks))
         around = Window(day - MARGIN, end + MARGIN)
         with sql.connect(self._lake, views=self._catalogue.views, once=SHARED, window=around) as connection:
             for window, detector in looks:
@@ -186,21 +159,54 @@ class _Run:
         """Append the events of all detectors that did not fail, and remember how far each has looked."""
         done = [d for d in detectors if d.id not in self._tally.failures and not self._stop.is_set()]
         now = datetime.now(UTC)
-        with sql.connect(self._lake, tables=("findings",)) as log:
-            tables = [
-                findings.transitions(
-                    d.id,
-                    due[d.id],
-                    self._tally.sightings.get(d.id, []),
-                    log.query(findings.HISTORY, {"detector": d.id}).to_pylist(),
-                    now,
-                )
-                for d in done
-                if due[d.id]
-            ]
+        tables = [
+            findings.transitions(d.id, due[d.id], self._tally.sightings.get(d.id, []), self._history(d), now)
+            for d in done
+            if due[d.id]
+        ]
         events = pa.concat_tables([FINDINGS.empty_table(), *tables])
         self._events.commit(events, {self._application(d): self._newest for d in done} if advance else {})
         return events
+
+
+class _News:
+    """What the batches after `since` brought and took away; looked up once, for all detectors."""
+
+    def __init__(self, lake: Lake, since: int) -> None:
+        self._lake, self._since = lake, since
+        self._starts: dict[timedelta, set[datetime]] = {}
+        with sql.connect(lake, tables=("objects",)) as ledger:
+            query = "SELECT min(first_record) AS first, max(last_record) AS last FROM objects WHERE batch > $since"
+            row = ledger.query(query, {"since": since}).to_pylist()[0]
+            self._replaced = ledger.query(REPLACED, {"since": since}).to_pylist()
+        self._span = Window(row["first"] or EPOCH, (row["last"] or EPOCH) + timedelta(seconds=1))
+        self._days = Window(_floor(self._span.since, DAY), _floor(self._span.until, DAY) + DAY)
+        self._exposed = set(self._flows(EXPOSED, {"since": since}).column("interface_id").to_pylist())
+
+    def starts(self, length: timedelta) -> set[datetime]:
+        """Return where the windows of some length start that hold new records."""
+        if length not in self._starts:
+            query = (
+                "SELECT DISTINCT CAST(floor(epoch(start_time) / $length) AS BIGINT) AS n FROM flows "
+                "WHERE batch > $since AND start_time IS NOT NULL"
+            )
+            numbers = self._flows(query, {"length": length.total_seconds(), "since": self._since})
+            self._starts[length] = {EPOCH + n * length for n in numbers.column("n").to_pylist()}
+        return self._starts[length]
+
+    def may_take_back(self, found: Mapping[str, Any]) -> bool:
+        """Tell whether what was found in a window (a row of `findings.HISTORY`) may be gone, or may have been none."""
+        if not found["flows"]:
+            return False
+        start, end = found["window_start"], found["window_end"]
+        if any(start <= span["last_record"] and span["first_record"] < end for span in self._replaced):
+            return True
+        is_that_day = self._days.since <= start < self._days.until
+        return is_that_day and json.loads(found["key"]).get("interface_id") in self._exposed
+
+    def _flows(self, query: str, params: Mapping[str, Any]) -> pa.Table:
+        with sql.connect(self._lake, tables=("flows",), window=self._span) as flows:
+            return flows.query(query, params)
 
 
 def _windows(span: Window, length: timedelta) -> Iterator[Window]:
