@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import gzip
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Event, Thread
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from flowaudit import collect as loop
+from flowaudit import readers
 from flowaudit.collect import Stopped, Workers, collect
 from flowaudit.errors import LakeError, SourceError
 from flowaudit.lake import Lake
 from flowaudit.model import CollectReport, ObjectReport, Outcome, Window
+from flowaudit.readers import Block
 from flowaudit.sources.local import LocalSource
 from tests.flowlogs import START, V2, V5, egress, nodata, write
 
@@ -355,3 +359,20 @@ def test_each_batch_is_told_once_it_is_in_the_lake(logs: Path, lake: Lake, monke
 
     assert told == [2]
     assert len(_flows(lake, "bytes")) == 2
+
+
+def test_what_arrow_cannot_digest_fails_alone(logs: Path, lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An object that makes a reader stumble over Arrow is reported like any broken one; the others are collected."""
+
+    def stumbling(*_: object) -> Iterator[Block]:
+        yield Block(pa.table({"bytes": [1]}))
+        raise pa.ArrowInvalid("not this one")
+
+    monkeypatch.setattr(readers, "READERS", dict(readers.READERS, text=stumbling))
+    (logs / "plain.log").write_text("anything")
+    write(logs / "a.log.gz", egress())
+
+    report = _collect(logs, lake)
+
+    assert (report.objects, report.failed, report.kept) == (1, 1, 1)
+    assert "not this one" in report.problems[0]

@@ -6,6 +6,9 @@ import io
 from collections.abc import Iterator, Mapping, Sequence
 from typing import BinaryIO, Protocol, cast
 
+import pyarrow as pa
+
+from flowaudit.errors import ReadError
 from flowaudit.readers.block import BAD_LINES, QUARANTINE_LINES, Block
 from flowaudit.readers.parquet import read_parquet
 from flowaudit.readers.text import read_gzip, read_text
@@ -37,7 +40,10 @@ def read(stream: BinaryIO, declared: Sequence[str] | None) -> Iterator[Block]:
     while len(head) < _HEAD and (more := stream.read(_HEAD - len(head))):
         head += more
     kind = next((kind for magic, kind in _MAGIC.items() if head.startswith(magic)), "text")
-    yield from READERS[kind](_put_back(head, stream), declared)
+    try:
+        yield from READERS[kind](_put_back(head, stream), declared)
+    except pa.ArrowException as error:  # none is known to come through, and one object must not keep the others out
+        raise ReadError(f"it cannot be read as {kind} ({error}): nothing of it is kept; it will be retried") from error
 
 
 def _put_back(head: bytes, stream: BinaryIO) -> BinaryIO:
