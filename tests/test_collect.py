@@ -368,7 +368,7 @@ def test_what_arrow_cannot_digest_fails_alone(logs: Path, lake: Lake, monkeypatc
         yield Block(pa.table({"bytes": [1]}))
         raise pa.ArrowInvalid("not this one")
 
-    monkeypatch.setattr(readers, "READERS", dict(readers.READERS, text=stumbling))
+    monkeypatch.setattr(readers, "READERS", {"gzip": readers.READERS["gzip"], "text": stumbling})
     (logs / "plain.log").write_text("anything")
     write(logs / "a.log.gz", egress())
 
