@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import gzip
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Event, Thread
-from typing import Any
+from typing import Any, BinaryIO
 
 import pyarrow as pa
 import pytest
@@ -20,7 +20,7 @@ from flowaudit.collect import Stopped, Workers, collect
 from flowaudit.errors import LakeError, SourceError
 from flowaudit.lake import Lake
 from flowaudit.model import CollectReport, ObjectReport, Outcome, Window
-from flowaudit.readers import Block
+from flowaudit.readers import Block, Reader
 from flowaudit.sources.local import LocalSource
 from tests.flowlogs import START, V2, V5, egress, nodata, write
 
@@ -364,11 +364,12 @@ def test_each_batch_is_told_once_it_is_in_the_lake(logs: Path, lake: Lake, monke
 def test_what_arrow_cannot_digest_fails_alone(logs: Path, lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
     """An object that makes a reader stumble over Arrow is reported like any broken one; the others are collected."""
 
-    def stumbling(*_: object) -> Iterator[Block]:
+    def stumbling(stream: BinaryIO, declared: Sequence[str] | None) -> Iterator[Block]:
         yield Block(pa.table({"bytes": [1]}))
         raise pa.ArrowInvalid("not this one")
 
-    monkeypatch.setattr(readers, "READERS", {"gzip": readers.READERS["gzip"], "text": stumbling})
+    kinds: dict[str, Reader] = {"gzip": readers.READERS["gzip"], "text": stumbling}
+    monkeypatch.setattr(readers, "READERS", kinds)
     (logs / "plain.log").write_text("anything")
     write(logs / "a.log.gz", egress())
 
