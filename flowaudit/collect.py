@@ -22,7 +22,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from flowaudit import paths
-from flowaudit.errors import LakeConflict, ReadError, SkipObject, SourceError, TransientSourceError
+from flowaudit.errors import LakeConflict, ReadError, SkipObject, SourceError, Stopped, TransientSourceError
 from flowaudit.lake import Batch, Known, Lake, TableFiles, Written
 from flowaudit.model import CollectReport, LogObject, ObjectReport, Outcome, Window
 from flowaudit.readers import read
@@ -46,10 +46,6 @@ FIRST_PAUSE = 0.2
 """Seconds before the second try; four times as long before the third."""
 LONGEST_REST = timedelta(hours=6)
 """The longest that the daemon leaves a failed object alone; it starts with a minute and doubles."""
-
-
-class Stopped(Exception):
-    """Somebody asked for an end: what is not committed is given up."""
 
 
 @dataclass(frozen=True, slots=True)

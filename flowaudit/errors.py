@@ -53,3 +53,7 @@ class LakeConflict(LakeError):
 
 class DaemonError(FlowauditError):
     """The daemon cannot have the address that it is to serve on."""
+
+
+class Stopped(Exception):
+    """Somebody asked for an end: what is not committed is given up."""

@@ -7,9 +7,14 @@ which is the Parquet name, but for `start` and `end`: reserved words in SQL, the
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
+from datetime import datetime
+from types import NoneType, UnionType
+from typing import Any, get_args, get_origin, get_type_hints
 
 import pyarrow as pa
+
+from flowaudit.topology import Gap, Interface, Network, Workload
 
 TIME = pa.timestamp("us", "UTC")
 EXTRA = pa.map_(pa.string(), pa.string())
@@ -178,6 +183,55 @@ FINDINGS = pa.schema(
 """
 
 
+def arrow_type(hint: Any) -> pa.DataType:  # noqa: ANN401  an annotation may be anything
+    """Return the Arrow type that holds values of an annotation: tuples are lists, dataclasses structs."""
+    if get_origin(hint) is UnionType:
+        (hint,) = (each for each in get_args(hint) if each is not NoneType)
+    if get_origin(hint) is tuple:
+        member, rest = get_args(hint)
+        return pa.list_(arrow_type(member)) if rest is Ellipsis else pa.struct(_pair(member, rest))
+    if is_dataclass(hint):
+        return pa.struct(columns_of(hint))
+    return {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_(), datetime: TIME}[hint]
+
+
+def _pair(key: Any, value: Any) -> list[pa.Field]:  # noqa: ANN401
+    return [pa.field("key", arrow_type(key)), pa.field("value", arrow_type(value))]
+
+
+def columns_of(kind: Any) -> list[pa.Field]:  # noqa: ANN401
+    """Return a column for each field of a dataclass, in its order."""
+    hints = get_type_hints(kind)
+    return [pa.field(each.name, arrow_type(hints[each.name])) for each in fields(kind)]
+
+
+OBSERVED = (pa.field("observed_at", TIME), pa.field("not_before", TIME), pa.field("present", pa.bool_()))
+"""What every observation begins with: when it was made, since when it can have come about (null: nobody had looked
+before), and whether the thing is there. A row is written only where the content differs from the newest row's."""
+
+INTERFACES = pa.schema([*OBSERVED, *columns_of(Interface)])
+"""One row per observation of an interface: `topology.Interface`."""
+
+WORKLOADS = pa.schema([*OBSERVED, *columns_of(Workload)])
+"""One row per observation of a SageMaker resource: `topology.Workload`."""
+
+TOPOLOGY = pa.schema([*OBSERVED, *columns_of(Network)])
+"""One row per observation of a VPC's whole network: `topology.Network`."""
+
+GAPS = pa.schema([*OBSERVED, *columns_of(Gap)])
+"""One row per observation of an AWS API that does not answer: `topology.Gap`; not `present`: it answers again."""
+
+IP_RANGES = pa.schema(
+    [
+        ("created_at", TIME),
+        ("prefix", pa.string()),
+        ("region", pa.string()),
+        ("service", pa.string()),
+    ]
+)
+"""AWS's public address ranges (VPC User Guide, "AWS IP address ranges"): all rows of the newest `created_at` hold."""
+
+
 @dataclass(frozen=True, slots=True)
 class Table:
     """A table of the lake: its columns, what it is partitioned by, and the columns whose statistics prune files."""
@@ -192,5 +246,10 @@ TABLES = {
     "objects": Table(OBJECTS, ("day",), ("batch", "first_record", "last_record")),
     "quarantine": Table(QUARANTINE, (), ("batch",)),
     "findings": Table(FINDINGS, (), ("at", "window_start")),
+    "interfaces": Table(INTERFACES, (), ("observed_at", "interface_id")),
+    "workloads": Table(WORKLOADS, (), ("observed_at", "arn")),
+    "topology": Table(TOPOLOGY, (), ("observed_at", "vpc_id")),
+    "gaps": Table(GAPS, (), ("observed_at",)),
+    "ip_ranges": Table(IP_RANGES, (), ("created_at",)),
 }
 """Every table of the lake by name."""

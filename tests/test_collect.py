@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 
 from flowaudit import collect as loop
 from flowaudit import readers
-from flowaudit.collect import Stopped, Workers, collect
-from flowaudit.errors import LakeError, SourceError
+from flowaudit.collect import Workers, collect
+from flowaudit.errors import LakeError, SourceError, Stopped
 from flowaudit.lake import Lake
 from flowaudit.model import CollectReport, ObjectReport, Outcome, Window
 from flowaudit.readers import Block, Reader

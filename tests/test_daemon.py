@@ -24,12 +24,12 @@ import pytest
 import structlog
 
 from flowaudit.app import App
-from flowaudit.collect import Stopped, collect
+from flowaudit.collect import collect
 from flowaudit.config import Config
 from flowaudit.daemon import Daemon, configure, run
 from flowaudit.daemon.http import Answer, Request, Server
 from flowaudit.daemon.jobs import Jobs
-from flowaudit.errors import ConfigError, DaemonError
+from flowaudit.errors import ConfigError, DaemonError, Stopped
 from flowaudit.metrics import Metrics
 from flowaudit.model import Severity, Window
 from flowaudit.sources.local import LocalSource

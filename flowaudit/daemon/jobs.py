@@ -15,9 +15,9 @@ import structlog
 
 from flowaudit import sql
 from flowaudit.app import App
-from flowaudit.collect import Stopped, Workers, collect
+from flowaudit.collect import Workers, collect
 from flowaudit.detect import detect
-from flowaudit.errors import FlowauditError
+from flowaudit.errors import FlowauditError, Stopped
 from flowaudit.metrics import Metrics
 from flowaudit.model import CollectReport, DetectReport
 

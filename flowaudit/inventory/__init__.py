@@ -1,0 +1,1 @@
+"""What AWS says exists: asked, attributed, and kept with its history."""
