@@ -25,7 +25,8 @@ from flowaudit import paths
 from flowaudit.errors import LakeConflict, ReadError, SkipObject, SourceError, Stopped, TransientSourceError
 from flowaudit.lake import Batch, Known, Lake, TableFiles, Written
 from flowaudit.model import CollectReport, LogObject, ObjectReport, Outcome, Window
-from flowaudit.readers import read
+from flowaudit.paths import Atlas
+from flowaudit.readers import Block, read
 from flowaudit.sources import Source
 
 T = TypeVar("T")
@@ -65,16 +66,22 @@ class Workers:
 
 
 def collect(
-    sources: Iterable[tuple[Source, Window | None]], lake: Lake, workers: Workers | None = None
+    sources: Iterable[tuple[Source, Window | None]],
+    lake: Lake,
+    workers: Workers | None = None,
+    atlas: Atlas | None = None,
 ) -> CollectReport:
     """Bring all new objects of each source into `lake`, those of the window beside it only where there is one.
+
+    Records are judged by what `atlas` knows of the network, and those of interfaces that it knows to be out of scope
+    are counted and left out.
 
     Raises SourceError if a source cannot be listed and LakeError if the lake cannot be written; what earlier batches
     brought stays. Objects that cannot be read are reported, not raised.
     """
     started = time.monotonic()
     _keep_pages()
-    workers = workers or Workers()
+    workers, atlas = workers or Workers(), atlas or Atlas()
     report = CollectReport()
     listed = ((source, log_object) for source, window in sources for log_object in source.objects(window))
     chunks = iter(lambda: list(islice(listed, LISTED_AT_ONCE)), [])
@@ -83,7 +90,7 @@ def collect(
     for chunk in chain([first], chunks):
         wanted = _wanted(chunk, lake.known(_days(chunk)), workers)
         for batch in _split(wanted, BATCH_BYTES, BATCH_OBJECTS):
-            done = _collect_batch(lake, batch, workers)
+            done = _collect_batch(lake, batch, workers, atlas)
             workers.on_batch(reduce(CollectReport.plus, done, CollectReport()))
             report = reduce(CollectReport.plus, done, report)
     return replace(report, seconds=round(time.monotonic() - started, 3))
@@ -137,7 +144,7 @@ def _split(listed: Iterable[Listed], most_bytes: int, most_objects: int) -> Iter
         yield piece
 
 
-def _collect_batch(lake: Lake, listed: list[Listed], workers: Workers) -> list[ObjectReport]:
+def _collect_batch(lake: Lake, listed: list[Listed], workers: Workers, atlas: Atlas) -> list[ObjectReport]:
     """Bring one batch into the lake; start again with what is left where another collector was faster."""
     days = _days(listed)
     while True:
@@ -147,7 +154,7 @@ def _collect_batch(lake: Lake, listed: list[Listed], workers: Workers) -> list[O
         if not listed:
             return []
         try:
-            return _Run(batch, known, workers).collect(listed)
+            return _Run(batch, known, workers, atlas).collect(listed)
         except LakeConflict:
             continue
 
@@ -155,13 +162,14 @@ def _collect_batch(lake: Lake, listed: list[Listed], workers: Workers) -> list[O
 class _Run:
     """The work on one batch."""
 
-    def __init__(self, batch: Batch, known: Mapping[str, Known], workers: Workers) -> None:
-        self._batch, self._known, self._workers = batch, known, workers
+    def __init__(self, batch: Batch, known: Mapping[str, Known], workers: Workers, atlas: Atlas) -> None:
+        self._batch, self._known, self._workers, self._atlas = batch, known, workers, atlas
         self._failed = Event()
 
     def collect(self, listed: list[Listed]) -> list[ObjectReport]:
         """Read the batch's objects side by side and commit them together."""
-        portions = [_Portion(self._batch, part, self._check) for part in _split(listed, PORTION_BYTES, PORTION_OBJECTS)]
+        parts = _split(listed, PORTION_BYTES, PORTION_OBJECTS)
+        portions = [_Portion(self._batch, part, self._check, self._atlas) for part in parts]
         with self._batch.explained():
             try:
                 reports = self._read(portions)
@@ -229,24 +237,25 @@ class _Run:
 class _Portion:
     """Some objects and the uncommitted files that their rows go to."""
 
-    def __init__(self, batch: Batch, listed: list[Listed], check: Callable[[], None]) -> None:
+    def __init__(self, batch: Batch, listed: list[Listed], check: Callable[[], None], atlas: Atlas) -> None:
         self.listed = listed
         self.written: list[Written] = []
         self.quarantined: list[Written] = []
-        self._batch, self._check = batch, check
+        self._batch, self._check, self._atlas = batch, check, atlas
         self._files, self._lines = batch.files(), batch.quarantine_files()
-        self._rows = _Rows()
+        self._rows = _Rows(atlas)
 
     def add(self, source: Source, log_object: LogObject) -> ObjectReport:
         """Read one object: its rows are kept all together, or, if this raises, not at all."""
         tally = _Tally(log_object)
-        held = _Held(log_object, self._batch)
+        held = _Held(log_object, self._batch, self._atlas)
         try:
             with source.open(log_object) as stream:
                 for block in read(stream, source.declared):
                     self._check()
-                    tally.add(block.records, block.bad, block.diverted)
-                    held.add(block.records, block.quarantined)
+                    records = paths.in_scope(block.records, self._atlas)
+                    tally.add(block, records)
+                    held.add(records, block.quarantined)
         except BaseException:
             held.discard()
             raise
@@ -280,7 +289,8 @@ class _Portion:
 class _Rows:
     """Rows in memory, those of each format apart: one's must not be judged by what the other's fields leave out."""
 
-    def __init__(self) -> None:
+    def __init__(self, atlas: Atlas) -> None:
+        self._atlas = atlas
         self.count = 0
         self._by_format: dict[tuple[str, ...], list[pa.Table]] = {}
 
@@ -295,15 +305,15 @@ class _Rows:
         """Judge the rows of each format together, write them as a row group, and hold them no more."""
         for tables in self._by_format.values():
             together = pa.concat_tables(tables).unify_dictionaries().combine_chunks()
-            files.write(paths.verdict(together))
+            files.write(paths.verdict(together, self._atlas))
         self._by_format, self.count = {}, 0
 
 
 class _Held:
     """The rows of one object while it is being read: in memory at first, in files of its own once there are many."""
 
-    def __init__(self, log_object: LogObject, batch: Batch) -> None:
-        self.rows = _Rows()
+    def __init__(self, log_object: LogObject, batch: Batch, atlas: Atlas) -> None:
+        self.rows = _Rows(atlas)
         self.lines: list[pa.Table] = []
         self._day = log_object.day or log_object.modified.date()
         self._files: TableFiles | None = None
@@ -339,15 +349,17 @@ class _Tally:
     def __init__(self, log_object: LogObject) -> None:
         self._report = ObjectReport(log_object, Outcome.COLLECTED)
 
-    def add(self, records: pa.Table, bad: int, diverted: int) -> None:
+    def add(self, block: Block, kept: pa.Table) -> None:
+        """Count a block of which some records are kept: the others are out of scope."""
         so_far = self._report
-        first, last = _span(records)
+        first, last = _span(kept)
         self._report = replace(
             so_far,
-            records=so_far.records + records.num_rows + bad + diverted,
-            kept=so_far.kept + records.num_rows,
-            quarantined=so_far.quarantined + bad,
-            diverted=so_far.diverted + diverted,
+            records=so_far.records + block.records.num_rows + block.bad + block.diverted,
+            kept=so_far.kept + kept.num_rows,
+            out_of_scope=so_far.out_of_scope + block.records.num_rows - kept.num_rows,
+            quarantined=so_far.quarantined + block.bad,
+            diverted=so_far.diverted + block.diverted,
             first_record=min(filter(None, (so_far.first_record, first)), default=None),
             last_record=max(filter(None, (so_far.last_record, last)), default=None),
         )

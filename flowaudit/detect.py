@@ -21,7 +21,7 @@ import pyarrow as pa
 from flowaudit import findings, sql
 from flowaudit.catalogue import Catalogue, Detector
 from flowaudit.errors import LakeConflict, QueryError
-from flowaudit.lake import Events, Lake
+from flowaudit.lake import Lake, Log
 from flowaudit.model import DetectReport, Sighting, Window
 from flowaudit.schema import FINDINGS
 
@@ -83,7 +83,7 @@ class _Run:
 
     def __init__(self, lake: Lake, catalogue: Catalogue, stop: Event) -> None:
         self._lake, self._catalogue, self._stop = lake, catalogue, stop
-        self._events: Events = lake.events()  # before anything is read: a later writer is then noticed
+        self._events: Log = lake.log("findings")  # before anything is read: a later writer is then noticed
         self._newest = lake.last_batch()
         self._views = "".join(catalogue.views.values())
         self._news: dict[int, _News] = {}

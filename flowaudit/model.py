@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import date, datetime
 from enum import StrEnum
 from typing import Any
+
+from flowaudit.topology import Gap
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +119,26 @@ COLLECT_FIGURES = (
     "bytes",
     "seconds",
 )
+
+
+@dataclass(frozen=True, slots=True)
+class DiscoverReport:
+    """What one look at AWS found: things by what they are, rows written by table, requests made by IAM action.
+
+    `regions` were looked at, each an account and a region; `gaps` are the APIs that did not answer, `failures` the
+    accounts and regions that could not be asked at all, one line each.
+    """
+
+    regions: tuple[tuple[str, str], ...] = ()
+    interfaces: Mapping[str, int] = field(default_factory=dict)
+    workloads: Mapping[str, int] = field(default_factory=dict)
+    networks: int = 0
+    strangers: int = 0
+    changes: Mapping[str, int] = field(default_factory=dict)
+    calls: Mapping[str, int] = field(default_factory=dict)
+    gaps: tuple[Gap, ...] = ()
+    failures: tuple[str, ...] = ()
+    seconds: float = 0.0
 
 
 class Severity(StrEnum):

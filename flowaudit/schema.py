@@ -7,10 +7,12 @@ which is the Parquet name, but for `start` and `end`: reserved words in SQL, the
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, is_dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, is_dataclass
 from datetime import datetime
+from functools import cache
 from types import NoneType, UnionType
-from typing import Any, get_args, get_origin, get_type_hints
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 import pyarrow as pa
 
@@ -183,6 +185,11 @@ FINDINGS = pa.schema(
 """
 
 
+T = TypeVar("T")
+PAIR = ("key", "value")
+"""What the two members of a pair are called in the lake."""
+
+
 def arrow_type(hint: Any) -> pa.DataType:  # noqa: ANN401  an annotation may be anything
     """Return the Arrow type that holds values of an annotation: tuples are lists, dataclasses structs."""
     if get_origin(hint) is UnionType:
@@ -195,14 +202,43 @@ def arrow_type(hint: Any) -> pa.DataType:  # noqa: ANN401  an annotation may be 
     return {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_(), datetime: TIME}[hint]
 
 
-def _pair(key: Any, value: Any) -> list[pa.Field]:  # noqa: ANN401
-    return [pa.field("key", arrow_type(key)), pa.field("value", arrow_type(value))]
+def _pair(*members: Any) -> list[pa.Field]:  # noqa: ANN401
+    return [pa.field(name, arrow_type(member)) for name, member in zip(PAIR, members, strict=True)]
 
 
 def columns_of(kind: Any) -> list[pa.Field]:  # noqa: ANN401
     """Return a column for each field of a dataclass, in its order."""
-    hints = get_type_hints(kind)
-    return [pa.field(each.name, arrow_type(hints[each.name])) for each in fields(kind)]
+    return [pa.field(name, arrow_type(hint)) for name, hint in _hints(kind).items()]
+
+
+@cache
+def _hints(kind: Any) -> dict[str, Any]:  # noqa: ANN401
+    """Return the annotations of a dataclass; looking them up takes longer than a row does."""
+    return get_type_hints(kind)
+
+
+def row_of(value: Any) -> dict[str, Any]:  # noqa: ANN401
+    """Return a dataclass as a row of the columns that `columns_of` gives it."""
+    return {name: _cell(getattr(value, name), hint) for name, hint in _hints(value.__class__).items()}
+
+
+def value_of(kind: Callable[..., T], row: Mapping[str, Any]) -> T:
+    """Return the dataclass that a row was made of; columns beside its fields are passed over."""
+    return kind(**{name: _value(row[name], hint) for name, hint in _hints(kind).items()})
+
+
+def _cell(value: Any, hint: Any) -> Any:  # noqa: ANN401
+    if get_origin(hint) is tuple:
+        member, rest = get_args(hint)
+        return [_cell(each, member) for each in value] if rest is Ellipsis else dict(zip(PAIR, value, strict=True))
+    return row_of(value) if is_dataclass(hint) else value
+
+
+def _value(cell: Any, hint: Any) -> Any:  # noqa: ANN401
+    if get_origin(hint) is tuple:
+        member, rest = get_args(hint)
+        return tuple(_value(each, member) for each in cell or ()) if rest is Ellipsis else tuple(cell[k] for k in PAIR)
+    return value_of(hint, cell) if isinstance(hint, type) and is_dataclass(hint) else cell
 
 
 OBSERVED = (pa.field("observed_at", TIME), pa.field("not_before", TIME), pa.field("present", pa.bool_()))

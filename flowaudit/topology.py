@@ -42,13 +42,18 @@ class Attribution(StrEnum):
     NONE = "none"
 
 
+SEEN_IN_LOGS = "seen_in_logs"
+"""The status of an interface that no inventory ever listed: it was gone before anybody looked."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Interface:
     """A network interface, what it is, and whose (EC2 API, `NetworkInterface`).
 
     `private_addresses` begins with the primary one. `workload` is the name and `workload_arn` the ARN of the workload
     it was attributed to; where several would fit, both are None and `candidates` names their ARNs. `evidence` says in
-    words what `owner` and workload rest on; `confidence` is between 0 and 1.
+    words what `owner` and workload rest on; `confidence` is between 0 and 1. `status` is EC2's, or `SEEN_IN_LOGS` of
+    one that only flow logs tell of.
     """
 
     interface_id: str

@@ -147,20 +147,20 @@ def test_an_empty_batch_counts(lake: Lake) -> None:
 
 def test_events_are_appended_by_one_writer_at_a_time(lake: Lake) -> None:
     """A writer whose snapshot is stale is refused; watermarks move with the events."""
-    ours, theirs = lake.events(), lake.events()
+    ours, theirs = lake.log("findings"), lake.log("findings")
     theirs.commit(FINDINGS.empty_table(), {"d": 3})
 
     with pytest.raises(LakeConflict, match="another process wrote findings"):
         ours.commit(FINDINGS.empty_table(), {"d": 2})
 
-    assert lake.events().watermark("d") == 3
-    assert lake.events().watermark("unknown") == 0
+    assert lake.log("findings").watermark("d") == 3
+    assert lake.log("findings").watermark("unknown") == 0
 
 
 def test_a_missing_lake_is_named(tmp_path: Path) -> None:
     """Reading before anything was collected says so and what to do."""
     with pytest.raises(LakeError, match=r"there is no lake at .*nowhere yet: run `flowaudit collect`"):
-        Lake(str(tmp_path / "nowhere")).events()
+        Lake(str(tmp_path / "nowhere")).log("findings")
 
 
 def test_a_lake_that_cannot_be_made_is_named(tmp_path: Path) -> None:

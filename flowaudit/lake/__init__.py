@@ -20,12 +20,12 @@ from deltalake.fs import DeltaStorageHandler
 
 from flowaudit.errors import LakeError
 from flowaudit.lake.batch import Batch, Known, known, last
-from flowaudit.lake.events import Events
 from flowaudit.lake.files import TableFiles, Written
+from flowaudit.lake.log import Log
 from flowaudit.model import Window
 from flowaudit.schema import TABLES
 
-__all__ = ["Batch", "Events", "Known", "Lake", "TableFiles", "Written"]
+__all__ = ["Batch", "Known", "Lake", "Log", "TableFiles", "Written"]
 
 UNREADABLE = "cannot be read"
 
@@ -104,10 +104,15 @@ class Lake:
         partitioning = pa_ds.partitioning(pa.schema([("day", pa.date32())]), flavor="hive")
         return pa_ds.dataset(paths, schema, "parquet", self.filesystem(table), partitioning)
 
-    def events(self) -> Events:
-        """Return the findings' event log as it is now, to read and then to append to; raises LakeError."""
+    def log(self, table: str) -> Log:
+        """Return an append-only table as it is now, to read and then to append to; raises LakeError."""
         with self.explained(UNREADABLE):
-            return Events(self)
+            return Log(self, table)
+
+    def versions(self, *tables: str) -> tuple[int, ...]:
+        """Return the version of each table's newest snapshot, -1 where there is none: what was read of it holds."""
+        with self.explained(UNREADABLE):
+            return tuple(self.open(table).version() if self._exists(table) else -1 for table in tables)
 
     # --- for this room -----------------------------------------------------------------------------------------------
 

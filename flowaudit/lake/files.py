@@ -176,7 +176,7 @@ def _encoded(column: pa.ChunkedArray, type_: pa.DataType) -> pa.ChunkedArray:
 
 def _statistics(footer: pq.FileMetaData, names: tuple[str, ...]) -> Mapping[str, Any]:
     """Return Delta's statistics of a file: row count, and least, greatest and null count of some columns."""
-    columns = {footer.schema.column(i).name: i for i in range(footer.num_columns)}
+    columns = {footer.schema.column(i).path: i for i in range(footer.num_columns)}
     lows, highs, nulls = {}, {}, {}
     for name in names:
         parts = [footer.row_group(g).column(columns[name]).statistics for g in range(footer.num_row_groups)]

@@ -77,8 +77,9 @@ class Place:
 class Atlas:
     """An index of what is known of the network; safe to use from several threads, and empty without a topology."""
 
-    def __init__(self, topology: Topology = Topology()) -> None:  # noqa: B008  a frozen value
-        """Index a topology: some 10 µs a prefix, once."""
+    def __init__(self, topology: Topology = Topology(), *, everything: bool = False) -> None:  # noqa: B008  frozen
+        """Index a topology: some 10 µs a prefix, once. With `everything` no interface is out of scope."""
+        self._everything = everything
         self._chronicles = _chronicles(topology.snapshots)
         self._ranges = Prefixes(_best(topology.ip_ranges))
         self._interfaces = {interface.interface_id: interface for interface in topology.interfaces}
@@ -132,7 +133,7 @@ class Atlas:
         Only what is positively something else is out of scope.
         """
         interface = self._interfaces.get(interface_id or "")
-        if interface is None or interface.owner in (Owner.SAGEMAKER, Owner.UNKNOWN):
+        if self._everything or interface is None or interface.owner in (Owner.SAGEMAKER, Owner.UNKNOWN):
             return True
         return interface.owner == Owner.NAT_GATEWAY and interface.vpc_id in self._vpcs
 

@@ -1,30 +1,29 @@
-"""The only wiring: Config → AWS clients, sources, lake, catalogue. The only room that imports boto3."""
+"""The only wiring: Config → AWS clients, sources, lake, catalogue, atlas."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from flowaudit import catalogue
+from flowaudit.app.aws import Region, client, regions, storage_options
 from flowaudit.config import Config, LocalSource, S3Source, shipped, source
-from flowaudit.errors import ConfigError
+from flowaudit.inventory import history
 from flowaudit.lake import Lake
 from flowaudit.model import Window
+from flowaudit.paths import Atlas
 from flowaudit.sources import Source, local, s3
+from flowaudit.topology import Topology
+
+__all__ = ["App", "Region", "client", "storage_options"]
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from flowaudit.catalogue import Catalogue
-
-CONNECT_TIMEOUT, READ_TIMEOUT, ATTEMPTS = 5, 30, 5
-"""Seconds, seconds and tries of each call to AWS; botocore backs off between tries."""
-_OWN_CHAIN = frozenset(("iam-role", "container-role", "assume-role-with-web-identity"))
-"""Where credentials may come from that object_store finds, and renews, by itself."""
 
 
 @dataclass(frozen=True)
@@ -71,47 +70,26 @@ class App:
             return s3.S3Source(settings.uri, self._s3, declared)
         return local.LocalSource(settings.uri, declared)
 
+    def atlas(self) -> Atlas:
+        """Return what the lake knows of the network, as new as the lake; raises LakeError."""
+        versions = self.lake.versions("topology", "interfaces", "ip_ranges")
+        if self._atlas.get("versions") != versions:
+            known = history.topology(self.lake) if self.lake.exists() else Topology()
+            everything = self.config.scope.keep == "all"
+            self._atlas.update(versions=versions, atlas=Atlas(known, everything=everything))
+        return self._atlas["atlas"]
+
+    def regions(self) -> tuple[list[Region], list[str]]:
+        """Return every account's region that is to be asked, and a line for each that cannot be."""
+        return regions(self.config.aws)
+
+    @cached_property
+    def _atlas(self) -> dict[str, Any]:
+        return {}
+
     @cached_property
     def _s3(self) -> Any:  # noqa: ANN401  boto3's clients are made at run time
         return client("s3")
-
-
-def client(service: str) -> Any:  # noqa: ANN401
-    """Return a boto3 client with time limits and retries; raises ConfigError where AWS's own chain is incomplete."""
-    import boto3  # noqa: PLC0415  half a second that verbs without AWS do not pay
-    from botocore.config import Config as ClientConfig  # noqa: PLC0415
-    from botocore.exceptions import BotoCoreError  # noqa: PLC0415
-
-    settings = ClientConfig(
-        connect_timeout=CONNECT_TIMEOUT,
-        read_timeout=READ_TIMEOUT,
-        retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
-        max_pool_connections=32,
-        user_agent_extra="flowaudit",
-    )
-    try:
-        return boto3.Session().client(service, config=settings)
-    except (BotoCoreError, ValueError) as error:
-        hint = "set AWS_REGION, AWS_PROFILE or what else AWS's own chain reads"
-        raise ConfigError(f"AWS cannot be asked: {error}; {hint}") from error
-
-
-def storage_options() -> Mapping[str, str]:
-    """Return how the lake's own S3 access is to authenticate: as boto3 would, on object_store's terms."""
-    import boto3  # noqa: PLC0415
-
-    session = boto3.Session()
-    credentials = session.get_credentials()
-    options = {"AWS_REGION": session.region_name or "us-east-1"}
-    endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
-    if endpoint:
-        options |= {"AWS_ENDPOINT_URL": endpoint, "AWS_ALLOW_HTTP": str(endpoint.startswith("http://")).lower()}
-    if credentials is not None and credentials.method not in _OWN_CHAIN:
-        frozen = credentials.get_frozen_credentials()
-        options |= {"AWS_ACCESS_KEY_ID": frozen.access_key, "AWS_SECRET_ACCESS_KEY": frozen.secret_key}
-        if frozen.token:
-            options["AWS_SESSION_TOKEN"] = frozen.token
-    return options
 
 
 def _lookback(settings: LocalSource | S3Source, now: datetime) -> Window | None:

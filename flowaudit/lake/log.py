@@ -1,4 +1,4 @@
-"""The findings' event log: append-only, one commit a detect, one writer at a time."""
+"""An append-only table of the lake (findings' events, observations): rows go in, one writer at a time, and stay."""
 
 from __future__ import annotations
 
@@ -14,25 +14,23 @@ from flowaudit.lake.commit import commit, number
 if TYPE_CHECKING:
     from flowaudit.lake import Lake
 
-APPLICATION = "flowaudit/findings"
-"""The application id whose number every commit of events takes one further, so that two writers notice each other."""
 
+class Log:
+    """A snapshot of an append-only table, and the right to append to it as long as nobody else has."""
 
-class Events:
-    """A snapshot of the event log, and the right to append to it as long as nobody else has."""
-
-    def __init__(self, lake: Lake) -> None:
+    def __init__(self, lake: Lake, table: str) -> None:
         """Look at the newest snapshot; raises LakeError."""
-        self._lake = lake
-        self._table = lake.open("findings")
-        self._number = number(self._table, APPLICATION)
+        self._lake, self._name = lake, table
+        self._table = lake.open(table)
+        self._application = f"flowaudit/{table}"  # every append takes its number one further: two writers notice
+        self._number = number(self._table, self._application)
 
     def watermark(self, application: str) -> int:
         """Return the number that the last commit for `application` recorded, 0 before the first."""
         return number(self._table, application)
 
     def commit(self, rows: pa.Table, watermarks: Mapping[str, int]) -> None:
-        """Append `rows` (columns of `schema.FINDINGS`) and move the watermarks forward, all at once.
+        """Append `rows` (columns of the table's schema) and move the watermarks forward, all at once.
 
         Commits nothing where there is nothing to say. Raises LakeConflict if somebody else appended since the
         snapshot: what was decided on its strength must be decided again.
@@ -40,15 +38,16 @@ class Events:
         ahead = {name: mark for name, mark in watermarks.items() if mark > self.watermark(name)}
         if not rows.num_rows and not ahead:
             return
-        files = self._lake.new_files("findings")
+        files = self._lake.new_files(self._name)
         if rows.num_rows:
             files.write(rows)
         written = files.close()
         with self._lake.explained("cannot be written"):
             try:
-                commit(self._table, "findings", written, ahead | {APPLICATION: self._number + 1})
+                commit(self._table, self._name, written, ahead | {self._application: self._number + 1})
             except CommitFailedError as error:
-                if Events(self._lake)._number == self._number:  # noqa: SLF001  its own class
+                if Log(self._lake, self._name)._number == self._number:  # noqa: SLF001  its own class
                     raise
-                self._lake.forget("findings", written)
-                raise LakeConflict(f"another process wrote findings to {self._lake.uri} at the same moment") from error
+                self._lake.forget(self._name, written)
+                message = f"another process wrote {self._name} to {self._lake.uri} at the same moment"
+                raise LakeConflict(message) from error
