@@ -19,6 +19,7 @@ from deltalake.exceptions import DeltaError, TableNotFoundError
 from deltalake.fs import DeltaStorageHandler
 
 from flowaudit.errors import LakeError
+from flowaudit.lake.append import append
 from flowaudit.lake.batch import Batch, Known, known, last
 from flowaudit.lake.events import Events
 from flowaudit.lake.files import TableFiles, Written
@@ -108,6 +109,11 @@ class Lake:
         """Return the findings' event log as it is now, to read and then to append to; raises LakeError."""
         with self.explained(UNREADABLE):
             return Events(self)
+
+    def append(self, table: str, rows: pa.Table) -> None:
+        """Append rows to a table in one commit; raises LakeConflict if another process does so meanwhile, LakeError."""
+        with self.explained("cannot be written"):
+            append(self, table, rows)
 
     # --- for this room -----------------------------------------------------------------------------------------------
 
