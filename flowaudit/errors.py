@@ -51,6 +51,10 @@ class LakeConflict(LakeError):
     """Somebody else committed first: what was prepared is stale and must be prepared again."""
 
 
+class IpRangesError(FlowauditError):
+    """AWS's address ranges cannot be fetched, or what was fetched is not, or hardly can be, AWS's file."""
+
+
 class DaemonError(FlowauditError):
     """The daemon cannot have the address that it is to serve on."""
 

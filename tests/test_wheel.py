@@ -50,6 +50,11 @@ def test_the_wheel_carries_its_queries(installed: Path, tmp_path: Path) -> None:
     assert sorted(contents(found).items()) == sorted(contents(ROOT / "queries").items())
 
 
+def test_the_wheel_carries_the_address_ranges(installed: Path, tmp_path: Path) -> None:
+    """`flowaudit ipranges show` in an empty folder knows ranges of AWS's."""
+    assert "shipped with flowaudit" in run(installed / "flowaudit", "ipranges", "show", cwd=tmp_path)
+
+
 def test_the_wheel_checks_its_queries(installed: Path, tmp_path: Path) -> None:
     """`flowaudit check` in an empty folder reads what the wheel brought along, and is content."""
     run(installed / "flowaudit", "check", cwd=tmp_path)

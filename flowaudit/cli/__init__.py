@@ -13,7 +13,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 from typer.core import TyperGroup
 
-from flowaudit.cli import check, collect, detect, findings, run, sql
+from flowaudit.cli import check, collect, detect, findings, ipranges, run, sql
 from flowaudit.cli.options import Options
 from flowaudit.cli.output import say
 from flowaudit.errors import FlowauditError
@@ -78,6 +78,7 @@ VERBS: tuple[Callable[..., None], ...] = (
 for _verb in VERBS:
     verbs.command()(_verb)
 verbs.add_typer(findings.group, name="findings")
+verbs.add_typer(ipranges.group, name="ipranges")
 
 
 def _version(asked: bool) -> None:
