@@ -142,13 +142,16 @@ def detectors(arguments: argparse.Namespace) -> dict[str, Any]:
     """Every detector over all of the records at once."""
     from flowaudit import catalogue, sql  # noqa: PLC0415
     from flowaudit.config import shipped  # noqa: PLC0415
+    from flowaudit.detect import SHARED  # noqa: PLC0415
     from flowaudit.lake import Lake  # noqa: PLC0415
 
     found = catalogue.load([shipped("queries")])
     span = {"since": data.BEGIN, "until": data.BEGIN + timedelta(days=2)}
     limits = sql.Limits(memory="4GB", threads=CPUS)
     each: dict[str, float] = {}
-    with _measured() as figures, sql.connect(Lake(str(_lake(arguments))), views=found.views, limits=limits) as lake:
+    with _measured() as figures, sql.connect(
+        Lake(str(_lake(arguments))), views=found.views, once=SHARED, limits=limits
+    ) as lake:
         for name, detector in found.detectors.items():
             started = time.perf_counter()
             lake.query(detector.sql, {**detector.params, **span})

@@ -148,7 +148,10 @@ def add(lake: Lake, ranges: pa.Table, now: datetime, *, force: bool = False) -> 
     if not force:
         _compare(ranges, known(lake))
     lake.create()
-    lake.append("ip_ranges", ranges)
+    log = lake.log("ip_ranges")
+    if date in _dates(lake):  # once more: who writes after this is noticed
+        return False
+    log.commit(ranges, {})
     return True
 
 

@@ -250,7 +250,7 @@ class Overtaken(Lake):
 
     def new_files(self, table: str) -> TableFiles:
         """Let the other go first."""
-        Lake(self.uri).append(table, parse(document(LATER)))
+        Lake(self.uri).log(table).commit(parse(document(LATER)), {})
         return super().new_files(table)
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from flowaudit import catalogue
+from flowaudit import catalogue, ipranges
 from flowaudit.app.aws import Region, client, regions, storage_options
 from flowaudit.config import Config, LocalSource, S3Source, shipped, source
 from flowaudit.inventory import history
@@ -16,7 +16,7 @@ from flowaudit.lake import Lake
 from flowaudit.model import Window
 from flowaudit.paths import Atlas
 from flowaudit.sources import Source, local, s3
-from flowaudit.topology import Topology
+from flowaudit.topology import IpRange, Topology
 
 __all__ = ["App", "Region", "client", "storage_options"]
 
@@ -75,8 +75,9 @@ class App:
         versions = self.lake.versions("topology", "interfaces", "ip_ranges")
         if self._atlas.get("versions") != versions:
             known = history.topology(self.lake) if self.lake.exists() else Topology()
+            ranges = tuple(IpRange(**row) for row in ipranges.known(self.lake).drop_columns("created_at").to_pylist())
             everything = self.config.scope.keep == "all"
-            self._atlas.update(versions=versions, atlas=Atlas(known, everything=everything))
+            self._atlas.update(versions=versions, atlas=Atlas(replace(known, ip_ranges=ranges), everything=everything))
         return self._atlas["atlas"]
 
     def regions(self) -> tuple[list[Region], list[str]]:

@@ -19,7 +19,6 @@ from deltalake.exceptions import DeltaError, TableNotFoundError
 from deltalake.fs import DeltaStorageHandler
 
 from flowaudit.errors import LakeError
-from flowaudit.lake.append import append
 from flowaudit.lake.batch import Batch, Known, known, last
 from flowaudit.lake.files import TableFiles, Written
 from flowaudit.lake.log import Log
@@ -114,11 +113,6 @@ class Lake:
         """Return the version of each table's newest snapshot, -1 where there is none: what was read of it holds."""
         with self.explained(UNREADABLE):
             return tuple(self.open(table).version() if self._exists(table) else -1 for table in tables)
-
-    def append(self, table: str, rows: pa.Table) -> None:
-        """Append rows to a table in one commit; raises LakeConflict if another process does so meanwhile, LakeError."""
-        with self.explained("cannot be written"):
-            append(self, table, rows)
 
     # --- for this room -----------------------------------------------------------------------------------------------
 
