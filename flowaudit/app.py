@@ -96,6 +96,18 @@ def client(service: str) -> Any:  # noqa: ANN401
         raise ConfigError(f"AWS cannot be asked: {error}; {hint}") from error
 
 
+def home_region() -> str | None:
+    """Return the region of AWS's own chain, None where it has none; raises ConfigError where the chain is broken."""
+    import boto3  # noqa: PLC0415
+    from botocore.exceptions import BotoCoreError  # noqa: PLC0415
+
+    try:
+        region: str | None = boto3.Session().region_name
+    except BotoCoreError as error:
+        raise ConfigError(f"AWS's own chain is broken: {error}; set AWS_PROFILE to a profile that exists") from error
+    return region
+
+
 def storage_options() -> Mapping[str, str]:
     """Return how the lake's own S3 access is to authenticate: as boto3 would, on object_store's terms."""
     import boto3  # noqa: PLC0415
