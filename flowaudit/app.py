@@ -97,12 +97,15 @@ def client(service: str) -> Any:  # noqa: ANN401
 
 
 def home_region() -> str | None:
-    """Return the region of AWS's own chain, None where it has none; raises ConfigError where the chain is broken."""
+    """Return the region of AWS's own chain, None where it has none; raises ConfigError where the chain is broken.
+
+    AWS_REGION comes first, as for the AWS CLI; boto3 by itself knows AWS_DEFAULT_REGION and profiles only.
+    """
     import boto3  # noqa: PLC0415
     from botocore.exceptions import BotoCoreError  # noqa: PLC0415
 
     try:
-        region: str | None = boto3.Session().region_name
+        region: str | None = os.environ.get("AWS_REGION") or boto3.Session().region_name
     except BotoCoreError as error:
         raise ConfigError(f"AWS's own chain is broken: {error}; set AWS_PROFILE to a profile that exists") from error
     return region

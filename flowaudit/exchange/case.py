@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from ipaddress import ip_address
+from math import isfinite
 from typing import Any
 
 from flowaudit.catalogue import Detector
@@ -95,7 +96,8 @@ class Case:
     def summary(self) -> str:
         """What was seen, and how much of it, in a line."""
         found, key = self.finding, " ".join(map(str, self.finding.key.values()))
-        return clean(f"{self.title}: {key}, {found.flows} flows, {found.bytes} bytes")
+        flows = f"{found.flows} flow{'' if found.flows == 1 else 's'}"
+        return clean(f"{self.title}: {key}, {flows}, {found.bytes} bytes")
 
     @property
     def meaning(self) -> str:
@@ -172,10 +174,26 @@ def clean(text: str, most: int = MOST) -> str:
     return line if len(line) <= most else f"{line[: most - 1]}…"
 
 
+def fit(value: Any) -> Any:  # noqa: ANN401  JSON
+    """Return evidence as every JSON reader takes it: each text clean, NaN and infinity null."""
+    match value:
+        case str():
+            return clean(value)
+        case float():
+            return value if isfinite(value) else None
+        case list():
+            return list(map(fit, value))
+        case dict():
+            return {clean(str(name)): fit(member) for name, member in value.items()}
+        case _:
+            return value
+
+
 def section(prose: str, heading: str) -> str:
-    """Return what a detector's prose says under a heading, empty where it has none such."""
+    """Return what a detector's prose says under a heading, as a sentence; empty where it has none such."""
     parts = _HEADING.split(prose)
-    return clean(dict(zip(parts[1::2], parts[2::2], strict=True)).get(heading, ""))
+    text = clean(dict(zip(parts[1::2], parts[2::2], strict=True)).get(heading, ""))
+    return f"{text[:1].upper()}{text[1:]}"
 
 
 def stamp(moment: datetime) -> str:

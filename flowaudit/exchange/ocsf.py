@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from flowaudit import __version__
-from flowaudit.exchange.case import PRODUCT, Case, Remote, clean
+from flowaudit.exchange.case import PRODUCT, Case, Remote, clean, fit
 
 VERSION = "1.6.0"
 FINDINGS, DETECTION_FINDING = 2, 2004
@@ -175,5 +175,5 @@ def _resources(case: Case) -> list[dict[str, Any]]:
 def _unmapped(case: Case) -> dict[str, Any]:
     """Return what OCSF has no attribute for."""
     finding = case.finding
-    rest = {name: value for name, value in finding.evidence.items() if name != "top_remotes"}
-    return {"key": finding.key, "flows": finding.flows, "bytes": finding.bytes, "evidence": rest}
+    evidence = {name: value for name, value in fit(finding.evidence).items() if name != "top_remotes"}
+    return {"key": fit(finding.key), "flows": finding.flows, "bytes": finding.bytes, "evidence": _known(evidence)}

@@ -7,7 +7,7 @@ from typing import Any
 
 from flowaudit import __version__
 from flowaudit.catalogue import Detector
-from flowaudit.exchange.case import PRODUCT, Case, clean, section, stamp
+from flowaudit.exchange.case import PRODUCT, Case, clean, fit, section, stamp
 
 VERSION = "2.1.0"
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
@@ -63,8 +63,8 @@ def _result(case: Case, rule: int) -> dict[str, Any]:
             "severity": finding.severity,
             "flows": finding.flows,
             "bytes": finding.bytes,
-            "key": finding.key,
-            "evidence": finding.evidence,
+            "key": fit(finding.key),
+            "evidence": fit(finding.evidence),
         },
     }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -40,6 +41,17 @@ OPEN = Finding(
 )
 
 
+def texts(value: Any) -> Iterator[str]:
+    """Every text of a JSON document, names among them."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, list):
+        for member in value:
+            yield from texts(member)
+    elif isinstance(value, dict):
+        yield from texts([*value, *value.values()])
+
+
 def with_evidence(**values: Any) -> Finding:
     """The open finding with other evidence."""
     return replace(OPEN, evidence=OPEN.evidence | values)
@@ -74,7 +86,8 @@ FINDINGS = {
             "workload": HOSTILE,
             "workload_kind": HOSTILE,
             "top_remotes": HOSTILE_REMOTES,
-            **{f"{HOSTILE}{n}"[-200:]: HOSTILE for n in range(60)},
+            "ratios": [float("nan"), {"most": float("inf")}],
+            **{f"{n}{HOSTILE}": HOSTILE for n in range(60)},
         },
     ),
     "blank": replace(OPEN, title="\n", key={"": ""}, evidence={"region": "", "top_remotes": {}}),

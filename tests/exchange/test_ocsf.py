@@ -14,6 +14,7 @@ from flowaudit.cli.findings import State
 from flowaudit.config import INTERNET_PATHS
 from flowaudit.exchange import Case, ocsf
 from flowaudit.exchange.case import STANDINGS
+from tests.exchange.conftest import texts
 
 REQUIRED = {
     "": {
@@ -137,23 +138,38 @@ def test_every_state_has_its_words() -> None:
     assert set(State) <= set(STANDINGS)
 
 
-OTHER_PATHS = ("same_vpc", "interface_endpoint", "gateway_endpoint", "vpc_resource", "unknown", "blackhole")
+PATHS = {
+    "nat_gateway": (99, "NAT Gateway"),
+    "internet_gateway": (11, "Internet Gateway"),
+    "egress_only_internet_gateway": (11, "Internet Gateway"),
+    "transit_gateway": (99, "Transit Gateway"),
+    "virtual_private_gateway": (6, "Virtual Private Gateway"),
+    "vpc_peering": (99, "VPC Peering"),
+    "middlebox": (99, "Middlebox"),
+    "local_zone": (99, "Local Zone"),
+    "same_vpc": (4, "Same VPC"),
+    "interface_endpoint": (4, "Same VPC"),
+    "gateway_endpoint": (10, "Gateway VPC"),
+    "vpc_resource": (4, "Same VPC"),
+    "unknown": (0, "Unknown"),
+    "blackhole": (99, "Blackhole"),
+    "a way of somebody's own": (99, "a way of somebody's own"),
+}
 
 
-@pytest.mark.parametrize("path", (*INTERNET_PATHS, *OTHER_PATHS))
+@pytest.mark.parametrize("path", PATHS)
 def test_every_path_has_a_boundary(cases: dict[str, Case], path: str) -> None:
     """Each way that a flow can take is one of OCSF's boundaries, with its caption, or Other with the way's name."""
     finding = replace(cases["open"].finding, key={"path": path})
-    (connection, *_) = [
-        one["connection_info"] for one in ocsf.event(replace(cases["open"], finding=finding))["evidences"]
-    ]
-    boundary_id, boundary = connection["boundary_id"], connection["boundary"]
-    assert boundary == (
-        BOUNDARIES[boundary_id]
-        if boundary_id != 99
-        else path.replace("_", " ").title().replace("Nat", "NAT").replace("Vpc", "VPC")
-    )
-    assert (boundary_id == 0) == (path == "unknown")
+    evidence, *_ = ocsf.event(replace(cases["open"], finding=finding))["evidences"]
+    found = evidence["connection_info"]["boundary_id"], evidence["connection_info"]["boundary"]
+    assert found == PATHS[path]
+    assert found[1] == BOUNDARIES.get(found[0], found[1])
+
+
+def test_no_path_is_forgotten() -> None:
+    """Every way that can be allowed to lead to the internet has a boundary of its own."""
+    assert set(INTERNET_PATHS) <= set(ocsf.BOUNDARIES) < set(PATHS)
 
 
 def test_remotes_are_evidence(cases: dict[str, Case]) -> None:
@@ -232,6 +248,7 @@ def test_whose_it_is(cases: dict[str, Case]) -> None:
 def test_nobody_writes_on_the_readers_terminal(cases: dict[str, Case]) -> None:
     """Texts from logs lose their control characters and are cut."""
     event = ocsf.event(cases["hostile"])
-    for text in (event["message"], event["finding_info"]["title"], event["resources"][0]["uid"]):
+    json.dumps(event, allow_nan=False)
+    for text in texts(event):
         assert text.isprintable()
         assert len(text) <= 4096

@@ -9,6 +9,7 @@ from typing import Any
 
 from flowaudit.catalogue import Detector
 from flowaudit.exchange import Case, sarif
+from tests.exchange.conftest import texts
 
 SCHEMA: dict[str, tuple[set[str], set[str]]] = {
     "log": ({"version", "runs"}, {"$schema"}),
@@ -103,6 +104,15 @@ def test_detectors_are_rules(detectors: dict[str, Detector]) -> None:
     assert rule["properties"] == {"security-severity": "8.0", "tags": ["security", "T1537", "T1567.002"]}
     assert all(0 < float(rule["properties"]["security-severity"]) <= 10 for rule in rules.values())
     assert sarif.log([], [])["runs"][0]["tool"]["driver"]["rules"] == []
+
+
+def test_nobody_writes_on_the_readers_terminal(cases: dict[str, Case], detectors: dict[str, Detector]) -> None:
+    """Texts from logs lose their control characters and are cut; only a detector's own words have lines."""
+    log = sarif.log([cases["hostile"]], detectors.values())
+    json.dumps(log, allow_nan=False)
+    for text in texts(log["runs"][0]["results"]):
+        assert text.isprintable()
+        assert len(text) <= 4096
 
 
 def test_a_state_is_a_kind(cases: dict[str, Case], detectors: dict[str, Detector]) -> None:
