@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from flowaudit import catalogue, ipranges
-from flowaudit.app.aws import Region, client, regions, storage_options
+from flowaudit.app.aws import Region, client, home_region, regions, storage_options
 from flowaudit.config import Config, LocalSource, S3Source, shipped, source
 from flowaudit.inventory import history
 from flowaudit.lake import Lake
@@ -18,7 +18,7 @@ from flowaudit.paths import Atlas
 from flowaudit.sources import Source, local, s3
 from flowaudit.topology import IpRange, Topology
 
-__all__ = ["App", "Region", "client", "storage_options"]
+__all__ = ["App", "Region", "client", "home_region", "storage_options"]
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
