@@ -102,8 +102,9 @@ class Ends:
 class Facts:
     """What decides a verdict: one distinct combination of a table's values, and the bearing of the remote address.
 
-    `interface_known` is False where interface-id was collected and is empty. `recorder` is what that interface is, `next_hop_owner` what the next hop's interface is, as the inventory
-    knows them; `pkt_src` and `pkt_dst` are kinds of the packet's own addresses.
+    `interface_known` is False where interface-id was collected and is empty. `recorder` is what that interface is,
+    `next_hop_owner` what the next hop's interface is, as the inventory knows them; `pkt_src` and `pkt_dst` are kinds of
+    the packet's own addresses.
     """
 
     direction: str | None = None
