@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from enum import StrEnum
 from typing import Any
 
 from flowaudit import sql
 from flowaudit.catalogue import Catalogue, Detector
 from flowaudit.inventory import history
 from flowaudit.lake import Lake
+from flowaudit.model import Capability, Sight
 from flowaudit.schema import FLOWS
 
 LATELY = timedelta(hours=1)
@@ -62,23 +62,6 @@ WHERE age = 1 AND present
 ORDER BY account_id, region, service, operation
 """
 REGIONS = "SELECT DISTINCT account_id, region FROM topology ORDER BY account_id, region"
-
-
-class State(StrEnum):
-    """How much of what it looks for a detector can see."""
-
-    FULL = "full"
-    DEGRADED = "degraded"
-    BLIND = "blind"
-
-
-@dataclass(frozen=True, slots=True)
-class Capability:
-    """How much one detector can see now, and why no more: a line for each flow log that lacks something."""
-
-    detector: str
-    state: State
-    reasons: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,16 +125,16 @@ def _capability(detector: Detector, rows: Iterable[Mapping[str, Any]]) -> Capabi
     """Judge one detector by all flow logs: full or blind where it is so with each, else degraded."""
     found = [(row["flow_log_id"] or "records of no flow log", _lacks(detector, row)) for row in rows]
     if not found:
-        return Capability(detector.id, State.BLIND, ("there are no records",))
+        return Capability(detector.id, Sight.BLIND, ("there are no records",))
     reasons = tuple(f"{name}: {why}" for name, lacks in found for why, _ in lacks)
     if not reasons:
-        return Capability(detector.id, State.FULL)
+        return Capability(detector.id, Sight.FULL)
     blind = all(any(is_blind for _, is_blind in lacks) for _, lacks in found)
-    return Capability(detector.id, State.BLIND if blind else State.DEGRADED, reasons)
+    return Capability(detector.id, Sight.BLIND if blind else Sight.DEGRADED, reasons)
 
 
 def _lacks(detector: Detector, row: Mapping[str, Any]) -> list[tuple[str, bool]]:
-    """Return what one flow log lacks of what a detector needs: why, and whether the detector is blind to it for that."""
+    """Return what one flow log lacks of what a detector needs: why, and whether that makes the detector blind to it."""
     missing = [name for name in detector.needs if not row[f"n_{name}"]]
     return [lack for name in missing if (lack := _without(name, row))]
 

@@ -21,8 +21,7 @@ from prometheus_client import (
 from prometheus_client.exposition import choose_encoder, gzip_accepted
 
 from flowaudit.errors import FlowauditError
-from flowaudit.doctor import Capability, State
-from flowaudit.model import CollectReport, DetectReport, DiscoverReport, Severity
+from flowaudit.model import Capability, CollectReport, DetectReport, DiscoverReport, Severity, Sight
 from flowaudit.topology import Owner
 
 UNEXPECTED = "unexpected"
@@ -84,8 +83,8 @@ class Metrics:
     def capabilities(self, found: Iterable[Capability]) -> None:
         """Say how much of what it looks for each detector can see."""
         for each in found:
-            for state in State:
-                self._sees.labels(each.detector, state).set(each.state is state)
+            for sight in Sight:
+                self._sees.labels(each.detector, sight).set(each.sees is sight)
 
     def collected(self, report: CollectReport) -> None:
         """Count what one batch brought."""
@@ -185,10 +184,10 @@ class Metrics:
         self._gaps = self._gauge("discover_gaps", "APIs that do not answer.", "reason")
         self._strangers = self._counter("discover_strangers", "Interfaces that only records tell of.")
         self._calls = self._counter("discover_calls", "Requests to AWS.")
-        self._sees = self._gauge("detector_sees", "1: how much a detector can see.", "detector", "state")
+        self._sees = self._gauge("detector_sees", "1: how much a detector can see.", "detector", "sight")
         self._kinds: set[str] = set()
         self.discovered(DiscoverReport(), 0)
-        self.capabilities(Capability(detector, State.BLIND) for detector in self._detectors)
+        self.capabilities(Capability(detector, Sight.BLIND) for detector in self._detectors)
 
     def _set_up_collect(self) -> None:
         self._objects = self._counter("collect_objects", "Log objects dealt with: collected, skipped or failed.")

@@ -135,7 +135,7 @@ class Daemon:
         return scheduler
 
     def _heard(self, event: events.JobEvent, arrived: SimpleQueue[str]) -> None:
-        """Count and log what the scheduler has to say of a job, and pass on that a job has ended which another waits for.
+        """Count and log what the scheduler has to say of a job, and tell of a job's end that another job waits for.
 
         Asks nothing of the scheduler: its locks are held by whoever waits in `shutdown` for the job to end.
         """
