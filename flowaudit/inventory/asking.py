@@ -67,6 +67,15 @@ class Asker:
         with ThreadPoolExecutor(min(SIDE_BY_SIDE, len(every)), thread_name_prefix="ask") as pool:
             return list(pool.map(lambda params: self.one(service, operation, gone=gone, **params), every))
 
+    def takes(self, service: str, operation: str, parameter: str) -> bool:
+        """Tell whether the installed botocore knows a parameter; not, where there is no client."""
+        try:
+            meta = self._client(service).meta
+        except BotoCoreError:
+            return False
+        operation_model = meta.service_model.operation_model(meta.method_to_api_mapping[operation])
+        return parameter in operation_model.input_shape.members
+
     def _asked(self, service: str, operation: str, ask: Callable[[Any], Any], gone: Sequence[str] = ()) -> Any:  # noqa: ANN401
         if (service, operation) in self._gaps:
             return None  # what was refused once is not asked again in this look
