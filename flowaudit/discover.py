@@ -77,7 +77,9 @@ def _region(lake: Lake, place: Place, rules: Rules, now: datetime, stop: Event) 
         named = [replace(i, owner=known[i.interface_id]) if i.interface_id in known else i for i in found]
         beginnings = _beginnings(lake, named, past.looked_at, now)
         before = {each.interface_id: each for each in past.interfaces}
-        found = attribute(named, resources, before, beginnings, rules, now)
+        here = {each.arn for each in resources}
+        vanished = [replace(each, running=False, ended_at=now) for each in past.workloads if each.arn not in here]
+        found = attribute(named, (*resources, *vanished), before, beginnings, rules, now)
     discovery = Discovery(
         account_id=place.account_id,
         region=place.region,

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from flowaudit.catalogue import Catalogue
+    from flowaudit.inventory.attribution import Rules
 
 
 @dataclass(frozen=True)
@@ -83,6 +84,13 @@ class App:
     def regions(self) -> tuple[list[Region], list[str]]:
         """Return every account's region that is to be asked, and a line for each that cannot be."""
         return regions(self.config.aws)
+
+    @cached_property
+    def rules(self) -> Rules:
+        """What interfaces are known to be SageMaker's by."""
+        from flowaudit.inventory.attribution import rules  # noqa: PLC0415  botocore, for those who ask AWS only
+
+        return rules(self.config.scope, self.config.attribution)
 
     @cached_property
     def _atlas(self) -> dict[str, Any]:
