@@ -1,4 +1,4 @@
-"""Every SageMaker resource that can touch a VPC: listed, described where it is new or changed, and whose VPC it is in."""
+"""Every SageMaker resource that can touch a VPC: listed, described where new or changed, and whose VPC it has."""
 
 from __future__ import annotations
 

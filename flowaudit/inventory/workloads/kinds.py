@@ -56,6 +56,9 @@ def _config(subnet_ids: list[str], groups: list[str]) -> VpcConfig:
     return VpcConfig(subnets=tuple(sorted(subnet_ids)), security_groups=tuple(sorted(groups)))
 
 
+_VPC_CONFIG = configs("VpcConfig")
+
+
 class Use(NamedTuple):
     """Whom a workload takes its VPC from: the kind, the paths to the parts of the name, and when, if not always."""
 
@@ -66,7 +69,7 @@ class Use(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kind:
-    """A row: one kind of workload. Paths are as in `at`; `name`, `arn` and `status` are named after `resource` if empty.
+    """A row: one kind of workload. Paths are as in `at`; an empty `names`, `arn` or `status` follows `resource`.
 
     `resource` is SageMaker's word for it, `key` where the list's items lie. `names` are the fields that name it, of
     which `arguments` are what Describe… calls them. `running` are the statuses in which it can have interfaces. A job
@@ -92,7 +95,7 @@ class Kind:
     since: str = "LastModifiedTimeAfter"
     longest_days: int | None = None
     restless: bool = False
-    vpc: VpcConfigs = configs("VpcConfig")
+    vpc: VpcConfigs = _VPC_CONFIG
     network: tuple[str, ...] = ("",)
     uses: tuple[Use, ...] = ()
     parents: tuple[str, ...] = ()
