@@ -42,6 +42,10 @@ class Asker:
         """What did not answer so far, each operation once."""
         return tuple(self._gaps[key] for key in sorted(self._gaps))
 
+    def knows(self, service: str, operation: str) -> bool:
+        """Tell whether the installed botocore has this operation."""
+        return operation in self._client(service).meta.method_to_api_mapping
+
     def all(self, service: str, operation: str, key: str, **params: Any) -> list[dict[str, Any]] | None:  # noqa: ANN401
         """Return what all pages of an answer hold under `key`, or None, with a gap noted, where there is no answer."""
         pages = self._asked(service, operation, lambda client: list(self._pages(client, service, operation, params)))
@@ -55,7 +59,7 @@ class Asker:
         gone: Sequence[str] = (),
         **params: Any,  # noqa: ANN401
     ) -> dict[str, Any] | None:
-        """Return one answer, or None: a gap is noted, but not where the thing is `gone` (ends of error codes)."""
+        """Return one answer, or None: a gap is noted, but not where the thing is `gone` (ends of codes, words said)."""
         return self._asked(service, operation, lambda client: self._call(client, service, operation, params), gone)
 
     def each(
@@ -83,7 +87,7 @@ class Asker:
             return ask(self._client(service))
         except ClientError as error:
             code = str(error.response.get("Error", {}).get("Code", ""))
-            if not any(code.endswith(end) for end in gone):
+            if not any(code.endswith(sign) or sign in str(error) for sign in gone):
                 self._note(service, operation, _reason(code, str(error)), str(error))
         except BotoCoreError as error:
             self._note(service, operation, "unreachable", str(error))
