@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from textwrap import shorten
 from threading import Event, Lock
 from typing import Any
 
@@ -16,6 +17,8 @@ from flowaudit.topology import Gap
 
 SIDE_BY_SIDE = 8
 """Calls under way at once; botocore's adaptive mode slows all of them down where AWS throttles."""
+SAID = 300
+"""How much of what AWS says is kept; some answers are whole pages."""
 _DENIED = re.compile(r"(?i)access\W?denied|unauthorized|not\W?authori[sz]ed|forbidden|authfailure|optin")
 _THROTTLED = re.compile(r"(?i)throttl|requestlimit|toomanyrequests|slowdown")
 _UNKNOWN = re.compile(r"(?i)invalidaction|unknownoperation|unsupportedoperation|notimplemented|not implemented")
@@ -125,7 +128,7 @@ class Asker:
                 service=service,
                 operation=operation,
                 reason=reason,
-                message=" ".join(message.split()),
+                message=shorten(re.sub(r"<[^>]*>", " ", message), SAID, placeholder=" …"),
                 transient=reason in ("throttled", "unreachable", "failed"),
             )
 
