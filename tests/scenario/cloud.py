@@ -5,7 +5,8 @@ What moto leaves out is set where it keeps it: kinds of interfaces, addresses of
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import logging
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -17,8 +18,12 @@ from moto.ec2.models import ec2_backends
 from moto.ec2.models.route_tables import Route
 from moto.server import ThreadedMotoServer
 
+from flowaudit.schema import FIELDS
+
 ACCOUNT, REGION = "123456789012", "us-east-1"
 CIDR, SECOND_CIDR, PEER_CIDR, DEAD_CIDR = "10.40.0.0/16", "100.64.0.0/20", "10.50.0.0/16", "10.60.0.0/16"
+INSPECTED = "52.217.0.0/24"
+"""Addresses of S3 that subnet a has a more specific route for than the prefix list's."""
 CIDR6 = "2001:db8:40::/56"
 S3 = f"com.amazonaws.{REGION}.s3"
 RUNTIME = f"com.amazonaws.{REGION}.sagemaker.runtime"
@@ -32,6 +37,14 @@ SUBNETS = {
     "e": ("10.40.5.0/24", None, "b"),
 }
 """CIDRs and zone of each. `e` has no route table of its own: the main one's routes hold."""
+
+NATS = {
+    "nat": ("10.40.0.220", "198.51.100.220", "nat_gateway"),
+    "regional": ("10.40.0.221", "198.51.100.221", "regional_nat_gateway"),
+}
+"""Private and public address and kind of each NAT gateway."""
+VERSIONS = {"v2": 2, "v5": 5, "v11": 11, "subnet": 2}
+"""Each flow log's version: it has all fields up to that."""
 
 _DOMAIN = "[DO NOT DELETE] ENI managed by SageMaker for Studio Domain(d-g7example1234) - "
 _NOTEBOOK = "[Do not delete] Network Interface created to access resources in your VPC for SageMaker Notebook Instance "
@@ -73,8 +86,6 @@ class Cloud:
     interfaces: dict[str, Interface]
     gateways: dict[str, str]
     prefix_list: str
-    regional_nat: str
-    regional_nat_address: str
     flow_logs: dict[str, str]
 
     def change_routes(self) -> None:
@@ -91,6 +102,7 @@ class Cloud:
 @contextmanager
 def serving() -> Iterator[str]:
     """Serve an empty cloud on the loopback; yields its address."""
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)  # a line for each call would bury what tests print
     server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
     server.start()
     url = "http://{}:{}".format(*server.get_host_and_port())
@@ -118,8 +130,6 @@ def build(url: str) -> Cloud:
     gateways, others = _ways(ec2, vpc, subnets)
     tables = _routed(ec2, vpc, subnets, gateways, others["appliance"].id)
     gateways["s3"], prefix_list = _s3_endpoint(ec2, vpc, tables["a"])
-    _models(client("sagemaker", url), vpc, subnets, group)
-    address = ec2.describe_nat_gateways(NatGatewayIds=[gateways["regional"]])["NatGateways"][0]["NatGatewayAddresses"]
     return Cloud(
         ec2=ec2,
         vpc=vpc,
@@ -128,8 +138,6 @@ def build(url: str) -> Cloud:
         interfaces=interfaces | others,
         gateways=gateways,
         prefix_list=prefix_list,
-        regional_nat=gateways["regional"],
-        regional_nat_address=address[0]["PublicIp"],
         flow_logs=_flow_logs(ec2, client("s3", url), vpc, subnets["a"]["SubnetId"]),
     )
 
@@ -143,11 +151,7 @@ def _workload(ec2: Any, subnets: dict[str, Any], group: str, each: tuple[str, st
     subnet, address, address6, description = each
     six = {"Ipv6Addresses": [{"Ipv6Address": address6}]} if address6 else {}
     made = ec2.create_network_interface(
-        SubnetId=subnets[subnet]["SubnetId"],
-        PrivateIpAddress=address,
-        Description=description,
-        Groups=[group],
-        **six,
+        SubnetId=subnets[subnet]["SubnetId"], PrivateIpAddress=address, Description=description, Groups=[group], **six
     )["NetworkInterface"]
     return _interface(made["NetworkInterfaceId"], subnets[subnet], address, address6)
 
@@ -160,16 +164,12 @@ def _interface(id: str, subnet: dict[str, Any], address: str, address6: str | No
 
 def _ways(ec2: Any, vpc: str, subnets: dict[str, Any]) -> tuple[dict[str, str], dict[str, Interface]]:
     """Make all that leads out of the VPC or to other interfaces in it: ids, and interfaces that pass traffic on."""
-    gateways = {
-        "igw": ec2.create_internet_gateway()["InternetGateway"]["InternetGatewayId"],
-        "eigw": ec2.create_egress_only_internet_gateway(VpcId=vpc)["EgressOnlyInternetGateway"][
-            "EgressOnlyInternetGatewayId"
-        ],
-    }
-    ec2.attach_internet_gateway(InternetGatewayId=gateways["igw"], VpcId=vpc)
-    public = subnets["public"]
-    gateways["nat"], nat = _nat(ec2, public, "10.40.0.220", "nat_gateway")
-    gateways["regional"], _ = _nat(ec2, public, "10.40.0.221", "regional_nat_gateway")
+    six = ec2.create_egress_only_internet_gateway(VpcId=vpc)["EgressOnlyInternetGateway"]
+    internet = ec2.create_internet_gateway()["InternetGateway"]["InternetGatewayId"]
+    ec2.attach_internet_gateway(InternetGatewayId=internet, VpcId=vpc)
+    gateways, public = {"igw": internet, "eigw": six["EgressOnlyInternetGatewayId"]}, subnets["public"]
+    gateways["nat"], nat = _nat(ec2, public, *NATS["nat"])
+    gateways["regional"], _ = _nat(ec2, public, *NATS["regional"])
     endpoint = ec2.create_vpc_endpoint(
         VpcId=vpc, ServiceName=RUNTIME, VpcEndpointType="Interface", SubnetIds=[subnets["a"]["SubnetId"]]
     )["VpcEndpoint"]["NetworkInterfaceIds"][0]
@@ -183,20 +183,20 @@ def _ways(ec2: Any, vpc: str, subnets: dict[str, Any]) -> tuple[dict[str, str], 
     peer = ec2.create_network_interface(SubnetId=peer_subnet["SubnetId"], PrivateIpAddress="10.50.1.10")
     gateways["peering"] = _peering(ec2, vpc, peer_vpc)
     return gateways, {
-        "nat": _interface(nat, public, "10.40.0.220", type="nat_gateway"),
+        "nat": _interface(nat, public, NATS["nat"][0], type="nat_gateway"),
         "endpoint": _interface(endpoint, subnets["a"], "10.40.1.99", type="vpc_endpoint"),
         "appliance": _interface(appliance, public, "10.40.0.20", instance_id=instance["InstanceId"]),
         "peer": _interface(peer["NetworkInterface"]["NetworkInterfaceId"], peer_subnet, "10.50.1.10"),
     }
 
 
-def _nat(ec2: Any, subnet: dict[str, Any], address: str, type: str) -> tuple[str, str]:
+def _nat(ec2: Any, subnet: dict[str, Any], address: str, public: str, type: str) -> tuple[str, str]:
     """Make a NAT gateway; moto knows no regional ones, so that one has an interface that records nothing."""
     allocation = ec2.allocate_address(Domain="vpc")["AllocationId"]
     nat = ec2.create_nat_gateway(SubnetId=subnet["SubnetId"], AllocationId=allocation)["NatGateway"]
     backend = ec2_backends[ACCOUNT][REGION]
     made = backend.nat_gateways[nat["NatGatewayId"]]
-    made.address_set[0]["privateIp"] = made.private_ip = address
+    made.address_set[0] |= {"privateIp": address, "publicIp": public}
     interface = nat["NatGatewayAddresses"][0]["NetworkInterfaceId"]
     _managed(interface, address, type)
     return nat["NatGatewayId"], interface
@@ -227,6 +227,7 @@ def _routed(ec2: Any, vpc: str, subnets: dict[str, Any], gateways: dict[str, str
     for name, route in (
         ("public", four | {"GatewayId": gateways["igw"]}),
         ("a", four | {"NatGatewayId": gateways["nat"]}),
+        ("a", {"DestinationCidrBlock": INSPECTED, "NetworkInterfaceId": appliance}),
         ("a", {"DestinationCidrBlock": PEER_CIDR, "VpcPeeringConnectionId": gateways["peering"]}),
         ("a", {"DestinationCidrBlock": DEAD_CIDR, "VpcPeeringConnectionId": deleted}),
         ("b", four | {"NatGatewayId": gateways["nat"]}),
@@ -254,34 +255,15 @@ def _s3_endpoint(ec2: Any, vpc: str, table: str) -> tuple[str, str]:
     return made["VpcEndpoint"]["VpcEndpointId"], lists[0]["PrefixListId"]
 
 
-def _models(sagemaker: Any, vpc: str, subnets: dict[str, Any], group: str) -> None:
-    """Serve a model, named as the VPC, in all subnets: what the interfaces without a description belong to."""
-    sagemaker.create_model(
-        ModelName=vpc,
-        ExecutionRoleArn=f"arn:aws:iam::{ACCOUNT}:role/sagemaker",
-        VpcConfig={"SecurityGroupIds": [group], "Subnets": [subnet["SubnetId"] for subnet in subnets.values()]},
-    )
-    variant = {"VariantName": "all", "ModelName": vpc, "InstanceType": "ml.m5.large", "InitialInstanceCount": 1}
-    sagemaker.create_endpoint_config(EndpointConfigName=vpc, ProductionVariants=[variant])
-    sagemaker.create_endpoint(EndpointName=vpc, EndpointConfigName=vpc)
-
-
 def _flow_logs(ec2: Any, s3: Any, vpc: str, subnet: str) -> dict[str, str]:
     """Watch the VPC in three formats and subnet a in a fourth flow log, each to a bucket of its own."""
-    watched: dict[str, tuple[str, Sequence[str]]] = {
-        "v2": ("VPC", [vpc]),
-        "v5": ("VPC", [vpc]),
-        "v11": ("VPC", [vpc]),
-        "subnet": ("Subnet", [subnet]),
-    }
     ids = {}
-    for name, (type, resources) in watched.items():
+    for name in ("v2", "v5", "v11", "subnet"):
         s3.create_bucket(Bucket=f"logs-{name}")
-        ids[name] = ec2.create_flow_logs(
-            ResourceType=type,
-            ResourceIds=resources,
-            TrafficType="ALL",
-            LogDestinationType="s3",
-            LogDestination=f"arn:aws:s3:::logs-{name}",
-        )["FlowLogIds"][0]
+        watched = {"ResourceType": "Subnet" if name == "subnet" else "VPC", "TrafficType": "ALL"}
+        to = {"LogDestinationType": "s3", "LogDestination": f"arn:aws:s3:::logs-{name}"}
+        form = {"LogFormat": " ".join(f"${{{field.name}}}" for field in FIELDS if field.version <= VERSIONS[name])}
+        ids[name] = ec2.create_flow_logs(ResourceIds=[subnet if name == "subnet" else vpc], **watched, **to, **form)[
+            "FlowLogIds"
+        ][0]
     return ids

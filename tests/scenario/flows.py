@@ -14,7 +14,7 @@ from itertools import count
 from pathlib import Path
 
 from flowaudit.schema import FIELDS
-from tests.scenario.cloud import ACCOUNT, REGION, Cloud, Interface
+from tests.scenario.cloud import ACCOUNT, NATS, REGION, Cloud, Interface
 
 LOOKS = tuple(datetime(2026, 1, 15, hour, tzinfo=UTC) for hour in (10, 11, 12, 13))
 """When the cloud is looked at. The change comes between the second and the third look, at 11:20."""
@@ -29,15 +29,23 @@ CHANGED = ("after the change", "after its discovery")
 UNSURE = ("before the change", "after the change")
 """Times that lie between the last look that saw the old routes and the first that saw the new ones."""
 
+FORMATS = {
+    name: tuple(field.name for field in FIELDS if field.version <= version)
+    for name, version in (("v2", 2), ("v5", 5), ("v11", 11))
+}
+"""Each format's fields in AWS's order: 14, 29 and all of them."""
+
 REMOTES = {
     "S3": ("52.216.0.9", "S3"),
     "S3 elsewhere": ("52.95.128.179", "S3"),
+    "S3, inspected": ("52.217.0.9", "S3"),
     "internet": ("203.0.113.9", "-"),
     "internet, IPv6": ("2001:db8:ffff::9", "-"),
     "internet, IPv6, no code": ("2001:db8:ffff::a", "-"),
     "dead peer": ("10.60.1.10", "-"),
 }
-"""Address and service of destinations that no interface here answers for; S3's first is in its region's prefix list."""
+"""Address and service of destinations that no interface here answers for;
+S3's are in its region's prefix list, but for the one elsewhere."""
 
 _NAT, _IGW, _SAME = "nat_gateway", "internet_gateway", "same_vpc"
 _END = "interface_endpoint"
@@ -45,6 +53,7 @@ WAYS: dict[str, dict[str, str | tuple[str, str]]] = {
     "studio": {
         "S3": "gateway_endpoint",
         "S3 elsewhere": _NAT,
+        "S3, inspected": "middlebox",
         "internet": _NAT,
         "internet, IPv6": "blackhole",
         "dead peer": "blackhole",
@@ -128,9 +137,10 @@ class Flow:
     @property
     def case(self) -> str:
         """The truth, and what else makes a difference to what can be known."""
-        if self.truth == _IGW:
-            detail = ", code 2" if self.workload == "legacy" else ", IPv6" if "IPv6" in self.destination else ""
-            return f"{_IGW}{detail}{' to S3' if detail == ', code 2' and self.destination == 'S3' else ''}"
+        if self.truth == _IGW and self.workload == "legacy":
+            return f"{_IGW}, code 2{' to S3' if self.destination == 'S3' else ''}"
+        if self.truth == _IGW and "IPv6" in self.destination:
+            return f"{_IGW}, IPv6"
         return f"{_NAT}, regional" if self.truth == _NAT and self.workload == "tuning" else self.truth
 
 
@@ -140,6 +150,21 @@ class Traffic:
 
     flows: tuple[Flow, ...]
     records: dict[str, tuple[Record, ...]]
+
+    def of(self, subnet: str, *, halves: bool) -> Traffic:
+        """Return what one subnet's interfaces recorded; in `halves`, as at shorter aggregation intervals."""
+        cut = _halves if halves else lambda record: (record,)
+        records = {
+            time: tuple(part for record in records if record["subnet-id"] == subnet for part in cut(record))
+            for time, records in self.records.items()
+        }
+        return Traffic(self.flows, records)
+
+
+def _halves(record: Record) -> tuple[Record, ...]:
+    size, start = int(record["bytes"]), int(record["start"])
+    early = {"packets": "4", "bytes": str(size // 2), "end": str(start + 20)}
+    return record | early, record | {"packets": "6", "bytes": str(size - size // 2), "start": str(start + 30)}
 
 
 def traffic(cloud: Cloud) -> Traffic:
@@ -218,16 +243,15 @@ class _Talk:
 
     def _regional(self) -> Iterator[Record]:
         """What a regional NAT gateway records: it has no interface, and outside it shows its public address."""
-        nat = self.cloud
         nowhere = Interface("-", "-", "-", "-", self.own.vpc_id, type="regional_nat_gateway")
-        public, outside = nat.regional_nat_address, 40_000 + self.port % 20_000
+        public, outside = NATS["regional"][1], 40_000 + self.port % 20_000
         for record in (
             self._ingress(nowhere, (self.local, self.port, self.remote, 443), _next(self.own)),
             self._egress(nowhere, (public, outside, self.remote, 443), "8"),
             self._ingress(nowhere, (self.remote, 443, public, outside)),
             self._egress(nowhere, (self.remote, 443, self.local, self.port), "1", _next(self.own)),
         ):
-            yield record | {"resource-id": nat.regional_nat}
+            yield record | {"resource-id": self.cloud.gateways["regional"]}
 
     def _code(self) -> str:
         if self.destination.endswith("no code"):
@@ -243,58 +267,25 @@ class _Talk:
         return _next(receiving) if receiving else {}
 
     def _egress(self, at: Interface, ends: tuple[str, int, str, int], code: str, hop: Record | None = None) -> Record:
-        size = self.size if ends[3] == 443 else 10 * self.size
-        return self._record(at, ends, size) | {"flow-direction": "egress", "traffic-path": code} | (hop or {})
+        return self._record(at, ends, f"egress {code}") | (hop or {})
 
     def _ingress(self, at: Interface, ends: tuple[str, int, str, int], hop: Record | None = None) -> Record:
-        size = self.size if ends[3] == 443 else 10 * self.size
-        return self._record(at, ends, size) | {"flow-direction": "ingress"} | (hop or {})
+        return self._record(at, ends, "ingress -") | (hop or {})
 
-    def _record(self, at: Interface, ends: tuple[str, int, str, int], size: int) -> Record:
+    def _record(self, at: Interface, ends: tuple[str, int, str, int], direction: str) -> Record:
         source, port, destination, remote_port = ends
-        start = int(TIMES[self.time].timestamp())
-        return {
-            "account-id": ACCOUNT,
-            "interface-id": at.id,
-            "srcaddr": source,
-            "dstaddr": destination,
-            "srcport": str(port),
-            "dstport": str(remote_port),
-            "protocol": "6",
-            "packets": "10",
-            "bytes": str(size),
-            "start": str(start),
-            "end": str(start + 50),
-            "action": "ACCEPT",
-            "log-status": "OK",
-            "vpc-id": at.vpc_id,
-            "subnet-id": at.subnet_id,
-            "instance-id": at.instance_id,
-            "tcp-flags": "3" if remote_port == 443 else "19",
-            "type": "IPv6" if ":" in source else "IPv4",
-            "pkt-srcaddr": source,
-            "pkt-dstaddr": destination,
-            "region": REGION,
-            "az-id": at.az_id,
-            "interface-type": at.type,
-        }
+        flags, size = (3, self.size) if remote_port == 443 else (19, 10 * self.size)
+        start, family = int(TIMES[self.time].timestamp()), "IPv6" if ":" in source else "IPv4"
+        line = (
+            f"{ACCOUNT} {at.id} {source} {destination} {port} {remote_port} 6 10 {size} {start} {start + 50} ACCEPT OK"
+            f" {at.vpc_id} {at.subnet_id} {at.instance_id} {flags} {family} {source} {destination}"
+            f" {REGION} {at.az_id} - - - - {direction}"
+        )
+        return dict(zip(FORMATS["v5"][1:], line.split(), strict=True)) | {"interface-type": at.type}
 
 
 def _next(hop: Interface) -> Record:
-    return {
-        "next-hop-interface-id": hop.id,
-        "next-hop-subnet-id": hop.subnet_id,
-        "next-hop-az-id": hop.az_id,
-        "next-hop-vpc-id": hop.vpc_id,
-        "next-hop-interface-type": hop.type,
-    }
-
-
-FORMATS = {
-    name: tuple(field.name for field in FIELDS if field.version <= version)
-    for name, version in (("v2", 2), ("v5", 5), ("v11", 11))
-}
-"""Each format's fields in AWS's order: 14, 29 and all of them."""
+    return dict(zip(FORMATS["v11"][-5:], (hop.id, hop.subnet_id, hop.az_id, hop.vpc_id, hop.type), strict=True))
 
 
 def text(records: Iterable[Record], format: str) -> str:
@@ -305,12 +296,10 @@ def text(records: Iterable[Record], format: str) -> str:
     return "\n".join((" ".join(fields), *lines, ""))
 
 
-def write(folder: Path, traffic: Traffic, format: str, flow_log: str, subnet: str | None = None) -> None:
-    """Write a flow log's objects, one for each time; of one subnet only where the flow log watches just that."""
+def write(folder: Path, traffic: Traffic, format: str, flow_log: str) -> None:
+    """Write a flow log's objects, one for each time."""
     days = folder / "AWSLogs" / ACCOUNT / "vpcflowlogs" / REGION / "2026" / "01" / "15"
     days.mkdir(parents=True, exist_ok=True)
     for time, records in traffic.records.items():
-        watched = [record for record in records if subnet in (None, record["subnet-id"])]
-        stamp = TIMES[time].strftime("%Y%m%dT%H%MZ")
-        name = f"{ACCOUNT}_vpcflowlogs_{REGION}_{flow_log}_{stamp}_0123abcd.log.gz"
-        (days / name).write_bytes(gzip.compress(text(watched, format).encode(), mtime=0))
+        name = f"{ACCOUNT}_vpcflowlogs_{REGION}_{flow_log}_{TIMES[time]:%Y%m%dT%H%MZ}_0123abcd.log.gz"
+        (days / name).write_bytes(gzip.compress(text(records, format).encode(), mtime=0))

@@ -1,13 +1,17 @@
-"""What moto shows of the scenario's cloud is what AWS would: else the scenario would prove nothing."""
+"""What moto shows of the scenario's cloud, and what its log objects say, is what AWS would: else it proves nothing."""
 
 from __future__ import annotations
 
+import io
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from tests.scenario.cloud import CIDR, CIDR6, DEAD_CIDR, PEER_CIDR, SECOND_CIDR, Cloud, build, serving
+from flowaudit.readers import read
+from tests.scenario.cloud import CIDR, CIDR6, DEAD_CIDR, INSPECTED, PEER_CIDR, SECOND_CIDR, Cloud, build, serving
+from tests.scenario.flows import FORMATS, TIMES, Traffic, text, traffic
 
 TARGETS = (
     "GatewayId",
@@ -55,6 +59,7 @@ def test_each_subnet_has_the_routes_of_its_kind(cloud: Cloud) -> None:
     assert dead.startswith("pcx-")
     assert _routes(cloud, "a") == {
         "0.0.0.0/0": ways["nat"],
+        INSPECTED: cloud.interfaces["appliance"].id,
         PEER_CIDR: ways["peering"],
         DEAD_CIDR: dead,
         cloud.prefix_list: ways["s3"],
@@ -107,3 +112,51 @@ def test_interfaces_are_of_the_kind_and_address_that_records_show(cloud: Cloud) 
     nat = cloud.ec2.describe_nat_gateways(NatGatewayIds=[cloud.gateways["nat"]])["NatGateways"][0]
     (address,) = nat["NatGatewayAddresses"]
     assert (address["NetworkInterfaceId"], address["PrivateIp"]) == (cloud.interfaces["nat"].id, "10.40.0.220")
+
+
+@pytest.fixture
+def scenario(cloud: Cloud) -> Traffic:
+    """Return all flows and records."""
+    return traffic(cloud)
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_every_line_is_read(format: str, scenario: Traffic) -> None:
+    """Each format's text is read without a line in quarantine, and has all of its fields and no other."""
+    for records in scenario.records.values():
+        blocks = list(read(io.BytesIO(text(records, format).encode()), None))
+        assert sum(block.bad for block in blocks) == 0
+        assert sum(block.records.num_rows for block in blocks) == len(records)
+        assert {len(block.records.column_names) for block in blocks} == {len(FORMATS[format])}
+
+
+def test_every_flow_is_recorded_once_by_its_workload(scenario: Traffic) -> None:
+    """Among all records there is one egress record with each flow's ports and bytes."""
+    recorded = Counter(
+        (record["interface-id"], int(record["srcport"]), int(record["dstport"]), int(record["bytes"]))
+        for records in scenario.records.values()
+        for record in records
+        if record["flow-direction"] == "egress"
+    )
+    assert [recorded[*flow.key, flow.bytes] for flow in scenario.flows] == [1] * len(scenario.flows)
+    assert {flow.time for flow in scenario.flows} == set(TIMES)
+
+
+def test_a_zonal_nat_gateway_records_four_times_what_the_workload_records_twice(
+    cloud: Cloud, scenario: Traffic
+) -> None:
+    """Inside it shows its own private address and, beside it, the packet's; outside only its own."""
+    nat, studio = cloud.interfaces["nat"], cloud.interfaces["studio"]
+    flow = next(flow for flow in scenario.flows if (flow.workload, flow.destination) == ("studio", "internet"))
+    outside = str(flow.port + 20_000)
+    ends = [
+        (record["srcaddr"], record["dstaddr"], record["pkt-srcaddr"], record["pkt-dstaddr"], record["flow-direction"])
+        for record in scenario.records[flow.time]
+        if record["interface-id"] == nat.id and {record["srcport"], record["dstport"]} & {str(flow.port), outside}
+    ]
+    assert ends == [
+        (studio.address, nat.address, studio.address, "203.0.113.9", "ingress"),
+        (nat.address, "203.0.113.9", nat.address, "203.0.113.9", "egress"),
+        ("203.0.113.9", nat.address, "203.0.113.9", nat.address, "ingress"),
+        (nat.address, studio.address, "203.0.113.9", studio.address, "egress"),
+    ]
