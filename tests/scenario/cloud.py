@@ -43,7 +43,7 @@ NATS = {
     "regional": ("10.40.0.221", "198.51.100.221", "regional_nat_gateway"),
 }
 """Private and public address and kind of each NAT gateway."""
-VERSIONS = {"v2": 2, "v5": 5, "v11": 11, "subnet": 2}
+VERSIONS = {"v2": 2, "v3": 3, "v5": 5, "v11": 11, "subnet": 2}
 """Each flow log's version: it has all fields up to that."""
 
 _DOMAIN = "[DO NOT DELETE] ENI managed by SageMaker for Studio Domain(d-g7example1234) - "
@@ -256,14 +256,13 @@ def _s3_endpoint(ec2: Any, vpc: str, table: str) -> tuple[str, str]:
 
 
 def _flow_logs(ec2: Any, s3: Any, vpc: str, subnet: str) -> dict[str, str]:
-    """Watch the VPC in three formats and subnet a in a fourth flow log, each to a bucket of its own."""
+    """Watch the VPC in each format and subnet a in a flow log beside them, each to its own bucket."""
     ids = {}
-    for name in ("v2", "v5", "v11", "subnet"):
+    for name, version in VERSIONS.items():
         s3.create_bucket(Bucket=f"logs-{name}")
         watched = {"ResourceType": "Subnet" if name == "subnet" else "VPC", "TrafficType": "ALL"}
         to = {"LogDestinationType": "s3", "LogDestination": f"arn:aws:s3:::logs-{name}"}
-        form = {"LogFormat": " ".join(f"${{{field.name}}}" for field in FIELDS if field.version <= VERSIONS[name])}
-        ids[name] = ec2.create_flow_logs(ResourceIds=[subnet if name == "subnet" else vpc], **watched, **to, **form)[
-            "FlowLogIds"
-        ][0]
+        form = {"LogFormat": " ".join(f"${{{field.name}}}" for field in FIELDS if field.version <= version)}
+        made = ec2.create_flow_logs(ResourceIds=[subnet if name == "subnet" else vpc], **watched, **to, **form)
+        ids[name] = made["FlowLogIds"][0]
     return ids

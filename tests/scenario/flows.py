@@ -21,8 +21,8 @@ LOOKS = tuple(datetime(2026, 1, 15, hour, tzinfo=UTC) for hour in (10, 11, 12, 1
 TIMES = {
     "before any look": datetime(2026, 1, 15, 9, 30, tzinfo=UTC),
     "between looks": datetime(2026, 1, 15, 10, 30, tzinfo=UTC),
-    "before the change": datetime(2026, 1, 15, 11, 10, tzinfo=UTC),
-    "after the change": datetime(2026, 1, 15, 11, 40, tzinfo=UTC),
+    "before the change": datetime(2026, 1, 15, 11, 19, tzinfo=UTC),
+    "after the change": datetime(2026, 1, 15, 11, 20, 20, tzinfo=UTC),
     "after its discovery": datetime(2026, 1, 15, 12, 30, tzinfo=UTC),
 }
 CHANGED = ("after the change", "after its discovery")
@@ -31,9 +31,9 @@ UNSURE = ("before the change", "after the change")
 
 FORMATS = {
     name: tuple(field.name for field in FIELDS if field.version <= version)
-    for name, version in (("v2", 2), ("v5", 5), ("v11", 11))
+    for name, version in (("v2", 2), ("v3", 3), ("v5", 5), ("v11", 11))
 }
-"""Each format's fields in AWS's order: 14, 29 and all of them."""
+"""Each format's fields in AWS's order: 14, 21, 29 and all of them."""
 
 REMOTES = {
     "S3": ("52.216.0.9", "S3"),
