@@ -263,6 +263,26 @@ def test_the_table_names_what_botocore_knows(kind: str) -> None:
         assert row.progress in row.running
 
 
+OVER = {
+    "Completed", "COMPLETED", "Failed", "FAILED", "Stopped", "STOPPED", "OutOfService", "Deleted", "DELETED",
+    "DELETING", "DeleteFailed",
+}  # fmt: skip
+"""Statuses in which nothing can have interfaces; a job's DELETING is its record's."""
+STILL = {"user_profile", "space", "monitoring_schedule"}
+"""Kinds that have a status but interfaces never: their apps and jobs do."""
+
+
+@pytest.mark.parametrize("kind", sorted(BY_KIND))
+def test_whatever_is_not_over_can_have_interfaces(kind: str) -> None:
+    """Every status that botocore knows of a kind counts as running, but those of an end."""
+    row = BY_KIND[kind]
+    items = MODEL.operation_model(OPERATIONS[row.list_operation]).output_shape.members[row.key].member
+    status = items.members.get(row.status or f"{row.resource}Status")
+    statuses = set(status.enum) if status is not None and kind not in STILL else set()
+    deleting = {"Deleting"} if row.progress else set()
+    assert set(row.running) == statuses - OVER - deleting
+
+
 ADDED = ("DomainArn", "MountTargets")
 """What is put beside AWS's answers: the domain of what lies in it, and a domain's mount targets."""
 

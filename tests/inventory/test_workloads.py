@@ -111,6 +111,28 @@ def test_an_endpoint_outlives_its_configuration() -> None:
         assert found["up"].vpc_configs == (OWN, OTHER)
 
 
+def test_a_job_has_the_vpc_of_a_model_that_was_deleted_since() -> None:
+    """A model may be deleted under the job that runs it: it is dropped, but it was known."""
+    begun = item("transform_job", TransformJobStatus="InProgress")
+    wire = Wire(**stands("transform_job", begun, describe={"ModelName": "m"}))
+    found, _, _ = wire.look((workload("model", "m"),), NOW - HOUR)
+    assert {name: found[name].vpc_configs for name in found} == {"one": (OWN,)}
+
+
+def test_a_vpc_config_without_subnets_is_none() -> None:
+    """AWS may say that there is no VPC by an empty one."""
+    empty: dict[str, Any] = {"VpcConfig": {"Subnets": [], "SecurityGroupIds": []}}
+    found, _, _ = Wire(**serving(**empty)).look()
+    assert found["cfg"].vpc_configs == (OWN, OTHER)
+
+
+def test_a_labeling_job_ends_when_it_was_changed_last() -> None:
+    """SageMaker tells no time of its end; one in progress has none."""
+    jobs = [item("labeling_job", status, LabelingJobStatus=status) for status in ("InProgress", "Stopped")]
+    found, _, _ = Wire(**stands("labeling_job", *jobs, describe={})).look()
+    assert (found["InProgress"].ended_at, found["Stopped"].ended_at) == (None, CHANGED)
+
+
 def test_names_are_matched_to_arns_that_aws_writes_otherwise() -> None:
     """A model is found by its name, whatever its ARN makes of capitals; an unknown one has the ARN AWS would make."""
     small = item("model", "Big", ModelArn=arn("model/big"))
@@ -212,7 +234,7 @@ def test_a_changed_domain_changes_all_that_lies_in_it() -> None:
 
 def test_apps_that_are_over_are_not_there() -> None:
     """AWS lists an app for a day after it was deleted."""
-    wire = Wire(**stands("app", {**APP, "Status": "Deleted"}))
+    wire = Wire(**stands("app", {**APP, "Status": "Deleted"}, describe={"AppArn": arn("app/d-1/ann/x/default")}))
     assert wire.look()[0] == {}
 
 
