@@ -11,9 +11,8 @@ from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from ipaddress import ip_network
 
-from flowaudit.paths.addresses import EDGES, Address, Prefixes, kind_of, parse
+from flowaudit.paths.addresses import EDGES, Address, Prefixes, kind_of, parse, parse_cidr
 from flowaudit.topology import Endpoint, Interface, IpRange, Network, Owner, Route, Snapshot, Topology
 
 GOOD_FOR = timedelta(hours=1)
@@ -364,13 +363,11 @@ def _service_lists(network: Network) -> Iterable[tuple[str, tuple[str, ...]]]:
 def _best(ranges: Iterable[IpRange]) -> Iterable[tuple[str, tuple[str, str]]]:
     """Yield each range once, under the service that says most; those of catch-alls only where no other holds them."""
     ordered = sorted(ranges, key=lambda each: each.service in CATCH_ALL)
-    particular = [each for each in ordered if each.service not in CATCH_ALL]
-    named = {each.prefix for each in particular}
-    within = Prefixes((each.prefix, each) for each in particular)
+    within = Prefixes((each.prefix, parse_cidr(each.prefix)[1]) for each in ordered if each.service not in CATCH_ALL)
     for each in ordered:
         if each.service in CATCH_ALL:
-            first = ip_network(each.prefix)
-            holder = within.find(Address(first.version, int(first.network_address)))
-            if each.prefix in named or (holder and ip_network(holder.prefix).prefixlen <= first.prefixlen):
+            first, length = parse_cidr(each.prefix)
+            holder = within.find(first)
+            if holder is not None and holder <= length:
                 continue
         yield each.prefix, (each.service, each.region)

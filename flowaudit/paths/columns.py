@@ -95,10 +95,14 @@ class _Judging:
         for side in ("src", "dst"):
             if (array := self._addresses.get(f"{side}addr")) is not None:
                 columns[side] = _coded_by(array, kinds)
-        recorded = _array(self._records, "flow_direction")
-        if recorded is None or recorded.null_count:
-            columns |= self._own() | self._inside()
-        return columns
+        return columns if self._is_directed() else columns | self._own() | self._inside()
+
+    def _is_directed(self) -> bool:
+        """Tell whether all records with addresses have their direction already."""
+        recorded, source = _array(self._records, "flow_direction"), self._addresses.get("srcaddr")
+        if recorded is None or source is None:
+            return source is None
+        return not pc.any(pc.and_(recorded.is_null(), source.is_valid())).as_py()
 
     def _own(self) -> dict[str, _Column]:
         """Tell which addresses are those of the recording interface itself."""
