@@ -13,7 +13,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 from typer.core import TyperGroup
 
-from flowaudit.cli import check, collect, detect, findings, ipranges, run, sql
+from flowaudit.cli import check, collect, detect, explain, findings, ipranges, run, sql
 from flowaudit.cli.options import Options
 from flowaudit.cli.output import say
 from flowaudit.errors import FlowauditError
@@ -71,6 +71,7 @@ VERBS: tuple[Callable[..., None], ...] = (
     check.check,
     collect.collect,
     detect.detect,
+    explain.explain,
     sql.sql,
     run.run,
     run.demo,

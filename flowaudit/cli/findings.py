@@ -105,17 +105,23 @@ def show_one(
     What was seen, what it means and what to do.
     """
     app = app_of(ctx)
+    found = the_one(app, id)
+    if format is Format.TABLE:
+        detector = app.sound_catalogue.detectors.get(found.detector)
+        _page(found, detector.prose if detector else "")
+    elif format in (Format.JSON, Format.NDJSON):
+        write_one(asdict(found), format)
+    else:
+        write(_read(app, id=found.id), format)
+
+
+def the_one(app: App, id: str) -> Finding:
+    """Return the one finding whose id begins like this; raises ConfigError where none or several do."""
     found = _findings(_read(app, id=id))
     if len(found) != 1:
         which = f"{len(found)} begin with it: {', '.join(one.id for one in found[:10])}" if found else "there is none"
         raise ConfigError(f"{id!r} names no one finding, {which}; `flowaudit findings` lists them")
-    if format is Format.TABLE:
-        detector = app.sound_catalogue.detectors.get(found[0].detector)
-        _page(found[0], detector.prose if detector else "")
-    elif format in (Format.JSON, Format.NDJSON):
-        write_one(asdict(found[0]), format)
-    else:
-        write(_read(app, id=found[0].id), format)
+    return found[0]
 
 
 def _read(
@@ -208,6 +214,8 @@ def _page(finding: Finding, prose: str) -> None:
         width = min(get_terminal_size().columns, 100)
         for paragraph in prose.split("\n\n"):
             print(f"\n{fill(' '.join(paragraph.split()), width)}")
+    if "interface_id" in finding.key and "top_remotes" in finding.evidence:
+        print(f"\nWhy it says so: flowaudit explain {finding.id}")
 
 
 def _cell(name: str, value: Any) -> str:  # noqa: ANN401  JSON
