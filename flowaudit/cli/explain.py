@@ -92,8 +92,9 @@ def _page(answer: Explanation) -> Iterator[str]:
         yield f"\n{heading}"
         for sentence in sentences:
             yield from _wrapped(sentence)
-    if answer.remedies:
-        yield "\nWhat to do"
+    yield "\nWhat to do"
+    if not answer.remedies:
+        yield "  Nothing: this way is allowed, or it is no workload's way out."
     for remedy in answer.remedies:
         yield from _remedy(remedy)
     if answer.others:

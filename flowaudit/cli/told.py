@@ -48,7 +48,8 @@ def headline(answer: Explanation) -> str:
     verdict = answer.verdict
     way = _way(verdict.path, verdict.evidence) if verdict.path else "no path"
     of = f", finding {answer.finding}: {answer.title}" if answer.finding else ""
-    return f"{answer.interface_id} to {answer.remote} at {when(answer.at)}: {way}{of}"
+    told = "" if answer.records else ", without a record"
+    return f"{answer.interface_id} to {answer.remote} at {when(answer.at)}: {way}{told}{of}"
 
 
 def sections(answer: Explanation) -> Iterator[tuple[str, Iterator[str]]]:
@@ -87,7 +88,9 @@ def _records(records: Records | None) -> Iterator[str]:
     yield f"{count(records.count, 'record')}, {volume(records.bytes)},{span}; {_actions(records)}."
     if records.elsewhere:
         also = count(records.elsewhere, "record")
-        yield f"Another flow log has {also} of the same traffic, which are not counted again."
+        yield f"Another flow log has {also} of the same traffic, not counted again."
+    if records.other_ways:
+        yield f"{count(records.other_ways, 'further record')} with this address took another way."
     yield (
         f"The telling one: {_end(records.srcaddr, records.srcport)} to {_end(records.dstaddr, records.dstport)}, "
         f"{PROTOCOLS.get(records.protocol or 0, f'protocol {records.protocol}')}"
@@ -128,8 +131,8 @@ def _whose(whose: Whose | None) -> Iterator[str]:
     if whose is None:
         yield "The inventory has never heard of it: `flowaudit discover` asks AWS."
         return
-    kind = f" (EC2 calls it {whose.interface_type})" if whose.interface_type else ""
-    yield f"{_capital(whose.owner)}{kind}" + (f": {whose.owner_evidence}." if whose.owner_evidence else ".")
+    kind = f", type {whose.interface_type}" if whose.interface_type not in (None, "interface") else ""
+    yield f"Owner {whose.owner}{kind}" + (f": {whose.owner_evidence}." if whose.owner_evidence else ".")
     if whose.status == "seen_in_logs":
         yield "Only flow logs tell of it: it was gone before anybody looked."
     elif not whose.is_of_then:
@@ -147,11 +150,10 @@ def _whose(whose: Whose | None) -> Iterator[str]:
 def _workload(whose: Whose) -> Iterator[str]:
     if whose.workload:
         yield f"Workload: {(whose.workload_kind or '').replace('_', ' ')} {whose.workload}, {whose.workload_arn}."
-        yield f"Known by {whose.attribution}, confidence {whose.confidence:.0%}" + (
-            f": {whose.attribution_evidence}." if whose.attribution_evidence else "."
-        )
+        more = whose.attribution_evidence if whose.attribution_evidence != whose.owner_evidence else ""
+        yield f"Known by {whose.attribution}, confidence {whose.confidence:.0%}{f': {more}' if more else ''}."
     elif whose.candidates:
-        yield f"Whose it is is not certain: {len(whose.candidates)} workloads fit."
+        yield f"Whose it is cannot be told: {len(whose.candidates)} workloads fit."
         yield from (f"- {arn}" for arn in whose.candidates)
     elif whose.owner == "sagemaker":
         yield "No workload is known that it could belong to."
@@ -177,8 +179,10 @@ def _routing(routing: Routing) -> Iterator[str]:
             f" and still so {when(looks[0].until)}." if looks[0].until > looks[0].observed_at else "."
         )
     for look in looks:
-        prefix = f"{when(look.observed_at)}: " if len(looks) > 1 else ""
-        yield from (f"{prefix}{sentence}" for sentence in _look(look))
+        if len(looks) > 1:
+            yield f"{when(look.observed_at)}: {' '.join(_look(look))}"
+        else:
+            yield from _look(look)
 
 
 def _look(look: Look) -> Iterator[str]:
@@ -242,21 +246,24 @@ def _verdict(answer: Explanation) -> Iterator[str]:
     why = by or EVIDENCE.get(verdict.evidence or "", "")
     if verdict.path:
         yield f"Path {verdict.path}, evidence {verdict.evidence}: {why}."
-    yield f"Rule {verdict.rule}: {verdict.sentence}"
+    rule = f"rule {verdict.rule}: {verdict.sentence}"
+    if verdict.differs:
+        recorded = _way(verdict.recorded_path, verdict.recorded_evidence)
+        now = _way(verdict.now_path, verdict.now_evidence)
+        yield f"So it was recorded, {recorded}, when it was collected."
+        yield f"With what is known now it would be {now}, by {rule}"
+    else:
+        yield _capital(rule)
+    ways = {look.way for look in answer.routing.looks}
+    if answer.routing.agree and None not in ways and verdict.path not in (*ways, None, "unknown", "vpc_resource"):
+        yield f"The route names {''.join(filter(None, ways))}, but what proves more comes first."
     nat = verdict.nat_record
     if nat:
         yield (
             f"{nat.recorder} recorded the same conversation {when(nat.start)} to {when(nat.end)}: flow log "
             f"{nat.flow_log_id or 'not named'}, object {nat.object_key}."
         )
-    if verdict.differs:
-        yield (
-            f"Recorded as {_way(verdict.recorded_path, verdict.recorded_evidence)} when it was collected; with what "
-            f"is known now it would be {_way(verdict.now_path, verdict.now_evidence)}."
-        )
-    if not answer.remedies:
-        yield "Nothing needs to be done about it."
 
 
 def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:].replace("_", " ")
+    return text[:1].upper() + text[1:]

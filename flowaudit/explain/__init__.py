@@ -22,6 +22,7 @@ from flowaudit.paths import Atlas, Facts, judge, rule
 
 __all__ = ["Explanation", "Question", "about", "explain"]
 
+NAT_RECORD = "A NAT gateway recorded the same conversation from its own side."
 ALLOWED = ("nat_gateway",)
 """Ways to the internet that are allowed where nobody says otherwise."""
 
@@ -112,10 +113,7 @@ class _Case:
         subnet = seen.row["subnet_id"] if seen else None
         routing = network.routing(self.atlas, question.interface_id, subnet, self.moment, remote)
         charts = network.charts(self.atlas, routing, self.moment)
-        service = self.facts.service
-        destination = network.destination(
-            self.facts.bearing, service, charts[-1] if charts else None, routing.subnet_id, remote
-        )
+        destination = network.destination(self.facts, charts[-1] if charts else None, routing.subnet_id, remote)
         whose = network.whose(self.lake, self.views, question.interface_id, self.moment)
         verdict = self._verdict()
         return Explanation(
@@ -144,8 +142,8 @@ class _Case:
             recorded_evidence=recorded[1],
             now_path=now.path,
             now_evidence=now.path_evidence,
-            rule=deciding.name,
-            sentence=deciding.sentence,
+            rule="nat_record" if evidence == "nat_record" else deciding.name,
+            sentence=NAT_RECORD if evidence == "nat_record" else deciding.sentence,
             nat_record=seen.nat_record if seen else None,
         )
 
@@ -162,6 +160,7 @@ class _Case:
         records: Records | None = self.seen.records if self.seen else None
         situation = remedy.Situation(
             path=verdict.now_path if verdict.path in remedy.UNDECIDED else verdict.path,
+            moment=self.moment,
             remote=self.question.remotes[0],
             destination=destination,
             routing=routing,

@@ -10,7 +10,7 @@ from typing import Any
 from flowaudit import sql
 from flowaudit.explain.values import Destination, GatewayEndpoint, Listed, Look, Match, Routing, Whose
 from flowaudit.lake import Lake
-from flowaudit.paths import Atlas, Bearing, Chart, parse
+from flowaudit.paths import Atlas, Chart, Facts, parse
 from flowaudit.topology import PrefixList, Route
 
 HISTORY = "SELECT * FROM {view} WHERE interface_id = $interface_id ORDER BY valid_from"
@@ -127,11 +127,10 @@ def entry(cidrs: Iterable[str], address: str) -> str | None:
     return str(max(holding, key=lambda network: network.prefixlen)) if holding else None
 
 
-def destination(
-    bearing: Bearing, service: str | None, chart: Chart | None, subnet_id: str | None, address: str
-) -> Destination:
+def destination(facts: Facts, chart: Chart | None, subnet_id: str | None, address: str) -> Destination:
     """Return what an address is, and what the network at that time had for it."""
-    told = "prefix_list" if bearing.listed else "ranges" if service == bearing.service else "record"
+    bearing, service = facts.bearing, facts.service
+    told = "prefix_list" if bearing.listed else "ranges" if facts.pkt_dst_aws_service is None else "record"
     known = Destination(
         scope=bearing.kind.removesuffix("6") if bearing.kind else None,
         service=service,

@@ -145,10 +145,12 @@ def sighted(lake: Lake, views: Mapping[str, str], atlas: Atlas, asked: Asked) ->
     needed = {name: views[name] for name in ("nat_conversations", "recorded_twice", "transit_interfaces", "egress")}
     moment = {"moment": (asked.at or END).timestamp()}
     with sql.connect(lake, tables=NEEDED, views=needed, window=window) as engine:
-        counted = _seen(engine, "egress", params | moment | {"path": asked.path})
-        plain = _seen(engine, "flows", params | moment)
-        found = plain | counted
-        return {remote: _sighted(engine, atlas, row, plain.get(remote)) for remote, row in found.items()}
+        plain, egress = (_seen(engine, source, params | moment) for source in ("flows", "egress"))
+        ways = _seen(engine, "egress", params | moment | {"path": asked.path}) if asked.path else egress
+        return {
+            remote: _sighted(engine, atlas, row, [each[remote]["count"] for each in (plain, egress) if remote in each])
+            for remote, row in (plain | egress | ways).items()
+        }
 
 
 def _seen(engine: sql.Connection, source: str, params: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
@@ -156,7 +158,8 @@ def _seen(engine: sql.Connection, source: str, params: Mapping[str, Any]) -> dic
     return {row["asked"]: row for row in rows}
 
 
-def _sighted(engine: sql.Connection, atlas: Atlas, row: Mapping[str, Any], plain: Mapping[str, Any] | None) -> Sighted:
+def _sighted(engine: sql.Connection, atlas: Atlas, row: Mapping[str, Any], counts: Sequence[int]) -> Sighted:
+    """Return one address's records; `counts` are those of all flow logs and, if any is egress, each byte once."""
     counted = row["path"], row["path_evidence"]
     recorded, nat = counted, None
     if row["path_evidence"] == "nat_record":
@@ -164,8 +167,8 @@ def _sighted(engine: sql.Connection, atlas: Atlas, row: Mapping[str, Any], plain
         recorded = found["path"], found["path_evidence"]
         nat = _nat_record(engine, row)
     ends, facts = _case(row, atlas, recorded)
-    elsewhere = plain["count"] - row["count"] if plain and row["direction"] == "egress" else 0
-    return Sighted(_records(row, ends, elsewhere), row, recorded, counted, facts, nat)
+    records = _records(row, ends, elsewhere=counts[0] - counts[-1], other_ways=counts[-1] - row["count"])
+    return Sighted(records, row, recorded, counted, facts, nat)
 
 
 def _nat_record(engine: sql.Connection, row: Mapping[str, Any]) -> NatRecord | None:
@@ -207,11 +210,12 @@ def _decision(facts: Facts) -> tuple[str | None, str | None]:
     return verdict.path, verdict.path_evidence
 
 
-def _records(row: Mapping[str, Any], ends: Ends, elsewhere: int) -> Records:
+def _records(row: Mapping[str, Any], ends: Ends, *, elsewhere: int, other_ways: int) -> Records:
     direction, direction_by = ends.told
     return Records(
         bytes=row["all_bytes"],
         elsewhere=elsewhere,
+        other_ways=other_ways,
         remote_ports=tuple(row["remote_ports"]),
         start=row["start_time"],
         end=row["end_time"],

@@ -9,6 +9,7 @@ import re
 import shlex
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TypeAlias
 
 from flowaudit.explain.network import GATEWAY_SERVICES, look
@@ -50,6 +51,7 @@ class Situation:
     """What a remedy depends on: the verdict, and the network as it stands now (None: nobody has looked)."""
 
     path: str | None
+    moment: datetime
     remote: str
     destination: Destination
     routing: Routing
@@ -70,6 +72,18 @@ class Situation:
         """What the newest snapshot says of the way."""
         subnet = self.routing.subnet_id
         return look(self.chart, subnet, self.remote) if self.chart and subnet else None
+
+    def elsewhere(self, now: Look, done: str) -> Remedy:
+        """Say that the newest route is not the way that was taken: changed since, and `done`, or a contradiction."""
+        target = f"{now.routes[0].target} ({now.way})" if now.routes else str(now.way)
+        seen = f"{now.until:%Y-%m-%dT%H:%M:%SZ}"
+        if now.observed_at > self.moment:
+            return Remedy(what=f"By the newest look ({seen}) the route leads to {target}: {done}.")
+        return Remedy(
+            what=f"The newest look at the routes ({seen}) does not go with this: there it leads to {target}. Look "
+            "again.",
+            commands=("flowaudit discover",),
+        )
 
 
 def remedies(case: Situation) -> tuple[Remedy, ...]:
@@ -104,7 +118,7 @@ def _endpoint(case: Situation) -> Iterator[Remedy]:
             f"serves its own region only ({where.vpc_region}): find out whose it is and whether it is wanted."
         )
     elif now.way == "gateway_endpoint":
-        yield Remedy(what=f"{_newest(now)} leads to the gateway endpoint: nothing is left to do for {where.service}.")
+        yield case.elsewhere(now, f"nothing is left to do for {where.service}")
     elif now.route_table_id:
         yield _associate(case, short, now.route_table_id)
 
@@ -141,11 +155,11 @@ def _way(case: Situation) -> Iterator[Remedy]:
     now = case.now
     if now is None:
         return
-    if now.way is not None and now.way != case.path:
-        yield Remedy(what=f"{_newest(now)} leads to {_target(now)}: nothing is left to close there.")
-        return
     if case.path == "internet_gateway":
         yield from _public_addresses(case)
+    if now.way is not None and now.way != case.path:
+        yield case.elsewhere(now, "nothing is left to close there")
+        return
     route = now.routes[0] if now.routes else None
     table = now.route_table_id
     if table is None or route is None or now.way is None:
@@ -278,14 +292,6 @@ def _bucket(case: Situation, watching: Iterable[FlowLog]) -> str:
 
 
 # --- words and words of commands --------------------------------------------------------------------------------------
-
-
-def _newest(now: Look) -> str:
-    return f"By the newest look ({now.until:%Y-%m-%dT%H:%M:%SZ}) the route"
-
-
-def _target(now: Look) -> str:
-    return f"{now.routes[0].target} ({now.way})" if now.routes else str(now.way)
 
 
 def _named(route: Match) -> str:

@@ -12,7 +12,8 @@ from typing import Any
 class Records:
     """The records of one interface and one remote address, each byte once, and what the telling one of them says.
 
-    `elsewhere` counts records of other flow logs about the same traffic. `fields` are those of the telling record that
+    `elsewhere` counts records of other flow logs about the same traffic, `other_ways` those with another path than the
+    finding's. `fields` are those of the telling record that
     decide, by AWS's name; times and addresses are in the lake's own columns. `direction_by` says what tells it.
     """
 
@@ -23,6 +24,7 @@ class Records:
     accepted: int
     rejected: int
     elsewhere: int
+    other_ways: int
     remote_ports: tuple[int, ...]
     srcaddr: str | None
     srcport: int | None

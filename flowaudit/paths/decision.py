@@ -329,7 +329,7 @@ RULES = (
         "traffic-path 1 is some interface in the VPC; the route says which kind.",
         _behind(WITHIN_VPC),
     ),
-    Rule("routes", "The record names no way; the route that matches the address does.", _by_routes),
+    Rule("routes", "No field names a way; the route that matches the address does.", _by_routes),
     Rule(
         "some_interface",
         "It went to some interface in the VPC, of which nothing proves the kind.",
