@@ -291,6 +291,15 @@ def test_overlapping_flow_logs_count_once(scene: Scene) -> None:
     assert (records.count, records.bytes, records.elsewhere, records.flow_log_id) == (2, 2000, 1, "fl-0a")
 
 
+def test_a_day_is_summed(scene: Scene) -> None:
+    """Of a conversation that has gone on for longer, the day up to its newest record counts."""
+    scene.look(network(to("igw-0a")))
+    scene.collect(*(record(hour * 60, traffic_path=8) for hour in (0, 20, 40)))
+    records = scene.explain().records
+    assert records is not None
+    assert (records.count, records.first) == (2, NOON + timedelta(hours=20))
+
+
 def test_a_time_chooses_the_record(scene: Scene) -> None:
     """The record nearest to the time tells; beyond an hour from all there is none, only what the network would do."""
     scene.look(network(to("igw-0a")))

@@ -10,7 +10,7 @@ from flowaudit.cli.output import count, plain, volume
 
 if TYPE_CHECKING:
     from flowaudit.explain import Explanation
-    from flowaudit.explain.values import Destination, Look, Match, Other, Records, Routing, Whose
+    from flowaudit.explain.values import Destination, GatewayEndpoint, Look, Match, Other, Records, Routing, Whose
 
 PROTOCOLS = {1: "ICMP", 6: "TCP", 17: "UDP", 58: "ICMPv6"}
 CODES = {
@@ -224,17 +224,22 @@ def _destination(destination: Destination) -> Iterator[str]:
     if destination.prefix_lists is not None and (destination.scope == "public" or destination.prefix_lists):
         listed = [f"{each.prefix_list_id} ({each.name}, there {each.prefix})" for each in destination.prefix_lists]
         yield f"It is in prefix list {', '.join(listed)}." if listed else "No prefix list that is known has it."
-    for each in destination.gateway_endpoints or ():
-        if each.endpoint_id is None:
-            yield f"The VPC had no gateway endpoint for {each.service}."
-        else:
-            tied = "associated" if each.associated else "not associated"
-            yield f"The VPC had gateway endpoint {each.endpoint_id} for {each.service}, {tied} with this route table."
+    endpoints = destination.gateway_endpoints or ()
+    told = {_endpoint(each) for each in endpoints}
+    for each in endpoints[: 1 if len(told) == 1 else None]:
+        yield f"{when(each.observed_at)}: {_endpoint(each)}" if len(told) > 1 else _endpoint(each)
     if destination.interface_endpoint_id:
         yield (
             f"It is an address of interface endpoint {destination.interface_endpoint_id} "
             f"({destination.interface_endpoint_service})."
         )
+
+
+def _endpoint(each: GatewayEndpoint) -> str:
+    if each.endpoint_id is None:
+        return f"The VPC had no gateway endpoint for {each.service}."
+    tied = "associated" if each.associated else "not associated"
+    return f"The VPC had gateway endpoint {each.endpoint_id} for {each.service}, {tied} with this route table."
 
 
 # --- what decided -----------------------------------------------------------------------------------------------------

@@ -113,7 +113,7 @@ class _Case:
         subnet = seen.row["subnet_id"] if seen else None
         routing = network.routing(self.atlas, question.interface_id, subnet, self.moment, remote)
         charts = network.charts(self.atlas, routing, self.moment)
-        destination = network.destination(self.facts, charts[-1] if charts else None, routing.subnet_id, remote)
+        destination = network.destination(self.facts, charts, routing.subnet_id, remote)
         whose = network.whose(self.lake, self.views, question.interface_id, self.moment)
         verdict = self._verdict()
         return Explanation(

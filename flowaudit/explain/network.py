@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from ipaddress import ip_address, ip_network
 from typing import Any
@@ -127,7 +128,7 @@ def entry(cidrs: Iterable[str], address: str) -> str | None:
     return str(max(holding, key=lambda network: network.prefixlen)) if holding else None
 
 
-def destination(facts: Facts, chart: Chart | None, subnet_id: str | None, address: str) -> Destination:
+def destination(facts: Facts, charts: Sequence[Chart], subnet_id: str | None, address: str) -> Destination:
     """Return what an address is, and what the network at that time had for it."""
     bearing, service = facts.bearing, facts.service
     told = "prefix_list" if bearing.listed else "ranges" if facts.pkt_dst_aws_service is None else "record"
@@ -136,26 +137,25 @@ def destination(facts: Facts, chart: Chart | None, subnet_id: str | None, addres
         service=service,
         region=bearing.region if service else None,
         service_by=told if service else None,
-        vpc_region=chart.snapshot.network.region if chart else None,
+        vpc_region=charts[-1].snapshot.network.region if charts else None,
     )
-    if chart is None or subnet_id is None:
+    if not charts or subnet_id is None:
         return known
-    return _with_endpoints(known, chart, subnet_id, address)
+    return _with_endpoints(known, charts, subnet_id, address)
 
 
-def _with_endpoints(known: Destination, chart: Chart, subnet_id: str, address: str) -> Destination:
-    network = chart.snapshot.network
+def _with_endpoints(known: Destination, charts: Sequence[Chart], subnet_id: str, address: str) -> Destination:
+    network = charts[-1].snapshot.network
     held = ((each, entry(each.cidrs, address)) for each in network.prefix_lists)
     own = next((each for each in network.endpoints if each.type == "Interface" and address in each.addresses), None)
-    return Destination(
-        scope=known.scope,
-        service=known.service,
-        region=known.region,
-        service_by=known.service_by,
-        vpc_region=known.vpc_region,
+    return replace(
+        known,
         prefix_lists=tuple(_listed(each, prefix) for each, prefix in held if prefix),
         gateway_endpoints=tuple(
-            gateway(chart, subnet_id, name) for name, service in GATEWAY_SERVICES.items() if service == known.service
+            gateway(chart, subnet_id, name)
+            for name, service in GATEWAY_SERVICES.items()
+            if service == known.service
+            for chart in charts
         ),
         interface_endpoint_id=own.endpoint_id if own else None,
         interface_endpoint_service=own.service if own else None,
@@ -170,6 +170,7 @@ def gateway(chart: Chart, subnet_id: str, service: str) -> GatewayEndpoint:
     """Return the VPC's gateway endpoint for a service (`s3`), as a subnet sees it."""
     found, table = chart.gateway_endpoint(service), chart.table_of(subnet_id)
     return GatewayEndpoint(
+        observed_at=chart.snapshot.observed_at,
         service=GATEWAY_SERVICES[service],
         endpoint_id=found.endpoint_id if found else None,
         state=found.state if found else None,

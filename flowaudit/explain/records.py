@@ -19,6 +19,8 @@ from flowaudit.schema import FIELDS, RECORDS
 BEGINNING, END = datetime(1970, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC)
 AROUND = timedelta(hours=1)
 """How far from a time that was asked for a record may have begun; also how far around detectors look."""
+LONGEST = timedelta(days=1)
+"""How far back from the newest record others are summed: what detectors look at together."""
 
 ASKED = """
 CASE WHEN remote_addr IS NOT NULL THEN remote_addr
@@ -30,7 +32,7 @@ SELECT *, {ASKED} AS asked FROM {{source}}
 WHERE interface_id = $interface_id AND start_time >= $since AND start_time < $until
   AND list_contains($remotes, {ASKED}) AND ($path IS NULL OR path = $path)
 """
-SPAN = "SELECT min(start_time) AS first, max(coalesce(end_time, start_time)) AS last FROM ({matching})"
+NEWEST = "SELECT max(start_time) AS start, max(coalesce(end_time, start_time)) AS ended FROM ({matching})"
 RANK = "CASE direction WHEN 'egress' THEN 0 WHEN 'ingress' THEN 2 ELSE 1 END"
 SEEN = f"""
 WITH matching AS ({{matching}}),
@@ -83,6 +85,8 @@ WHERE vantage IN ('nat_gateway', 'regional_nat_gateway') AND srcaddr = $local_ad
 ORDER BY start_time, object_key LIMIT 1
 """
 NEEDED = ("flows", "interfaces")
+SHARED = ("nat_conversations", "recorded_twice", "transit_interfaces")
+"""Views that `egress` rests on, and that each scan all interfaces' records of the time."""
 DECISIVE = (
     "flow-direction",
     "traffic-path",
@@ -104,7 +108,10 @@ _PLACED = (*JUDGED, "interface_id", "subnet_id", "start_time", "end_time")
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """Which records are wanted: of a finding those with its `path` in its span, else those near `at`, else all."""
+    """Which records are wanted: those near `at`, else of a finding those with its `path` in its `span`, else all.
+
+    Of them, those of the last day are summed.
+    """
 
     interface_id: str
     remotes: tuple[str, ...]
@@ -138,13 +145,14 @@ def sighted(lake: Lake, views: Mapping[str, str], atlas: Atlas, asked: Asked) ->
     params: dict[str, Any] = {"interface_id": asked.interface_id, "remotes": list(asked.remotes), "path": None}
     params |= {"since": bounds.since, "until": bounds.until}
     with sql.connect(lake, tables=("flows",), window=bounds) as engine:
-        span = engine.query(SPAN.format(matching=MATCHING.format(source="flows")), params).to_pylist()[0]
-    if span["first"] is None:
+        newest = engine.query(NEWEST.format(matching=MATCHING.format(source="flows")), params).to_pylist()[0]
+    if newest["start"] is None:
         return {}
-    window = Window(span["first"] - AROUND, max(span["last"], span["first"]) + AROUND)
-    needed = {name: views[name] for name in ("nat_conversations", "recorded_twice", "transit_interfaces", "egress")}
+    params["since"] = max(bounds.since, newest["start"] - LONGEST)
+    window = Window(params["since"] - AROUND, max(newest["start"], newest["ended"]) + AROUND)
+    needed = {name: views[name] for name in (*SHARED, "egress")}
     moment = {"moment": (asked.at or END).timestamp()}
-    with sql.connect(lake, tables=NEEDED, views=needed, window=window) as engine:
+    with sql.connect(lake, tables=NEEDED, views=needed, once=SHARED, window=window) as engine:
         plain, egress = (_seen(engine, source, params | moment) for source in ("flows", "egress"))
         ways = _seen(engine, "egress", params | moment | {"path": asked.path}) if asked.path else egress
         return {

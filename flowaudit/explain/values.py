@@ -10,7 +10,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Records:
-    """The records of one interface and one remote address, each byte once, and what the telling one of them says.
+    """A day's records of one interface and one remote address, each byte once, and what the telling one of them says.
 
     `elsewhere` counts records of other flow logs about the same traffic, `other_ways` those with another path than the
     finding's. `fields` are those of the telling record that
@@ -126,8 +126,9 @@ class Listed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GatewayEndpoint:
-    """Whether the VPC had a gateway endpoint for a service, and whether the subnet's route table leads to it."""
+    """Whether a look found a gateway endpoint for a service, and the subnet's route table associated with it."""
 
+    observed_at: datetime
     service: str
     endpoint_id: str | None
     state: str | None
@@ -138,7 +139,8 @@ class GatewayEndpoint:
 class Destination:
     """What the remote address is; `service_by` is `prefix_list`, `record` or `ranges`.
 
-    `prefix_lists` and `gateway_endpoints` are None where the network is not known.
+    `prefix_lists` and `gateway_endpoints` are None where the network is not known; there is an endpoint, or the lack
+    of one, for each look that the routing rests on.
     """
 
     scope: str | None
