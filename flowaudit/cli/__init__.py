@@ -13,7 +13,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 from typer.core import TyperGroup
 
-from flowaudit.cli import check, collect, detect, explain, findings, ipranges, run, sql
+from flowaudit.cli import check, collect, detect, doctor, explain, findings, inventory, ipranges, run, sql
 from flowaudit.cli.options import Options
 from flowaudit.cli.output import say
 from flowaudit.errors import FlowauditError
@@ -69,9 +69,13 @@ verbs = typer.Typer(
 )
 VERBS: tuple[Callable[..., None], ...] = (
     check.check,
+    inventory.discover,
     collect.collect,
     detect.detect,
     explain.explain,
+    inventory.interfaces,
+    inventory.workloads,
+    doctor.doctor,
     sql.sql,
     run.run,
     run.demo,

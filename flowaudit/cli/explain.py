@@ -75,7 +75,7 @@ def _question(app: App, finding: str | None, interface: str | None, remote: str 
     if finding is not None:
         if interface or remote:
             raise ConfigError(f"a finding and --interface or --remote are two questions: {HOW}")
-        return about(the_one(app, finding), moment)
+        return about(the_one(app, finding)[1], moment)
     if not interface or not remote:
         raise ConfigError(f"what is to be explained? {HOW}")
     try:

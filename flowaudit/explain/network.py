@@ -11,7 +11,7 @@ from typing import Any
 from flowaudit import sql
 from flowaudit.explain.values import Destination, GatewayEndpoint, Listed, Look, Match, Routing, Whose
 from flowaudit.lake import Lake
-from flowaudit.paths import Atlas, Chart, Facts, parse
+from flowaudit.paths import WITH_ADDRESSES, Atlas, Chart, Facts, parse
 from flowaudit.topology import PrefixList, Route
 
 HISTORY = "SELECT * FROM {view} WHERE interface_id = $interface_id ORDER BY valid_from"
@@ -147,7 +147,7 @@ def destination(facts: Facts, charts: Sequence[Chart], subnet_id: str | None, ad
 def _with_endpoints(known: Destination, charts: Sequence[Chart], subnet_id: str, address: str) -> Destination:
     network = charts[-1].snapshot.network
     held = ((each, entry(each.cidrs, address)) for each in network.prefix_lists)
-    own = next((each for each in network.endpoints if each.type == "Interface" and address in each.addresses), None)
+    own = next((each for each in network.endpoints if each.type in WITH_ADDRESSES and address in each.addresses), None)
     return replace(
         known,
         prefix_lists=tuple(_listed(each, prefix) for each, prefix in held if prefix),

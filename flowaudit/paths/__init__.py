@@ -4,7 +4,7 @@
 """
 
 from flowaudit.paths.addresses import SCOPES, Address, kind, parse
-from flowaudit.paths.atlas import Atlas, Bearing, Chart, Chronicle
+from flowaudit.paths.atlas import WITH_ADDRESSES, Atlas, Bearing, Chart, Chronicle
 from flowaudit.paths.columns import JUDGED, cases, in_scope, verdict
 from flowaudit.paths.decision import (
     DIRECTIONS,
@@ -26,6 +26,7 @@ __all__ = [
     "RULES",
     "SCOPES",
     "TRAFFIC_PATHS",
+    "WITH_ADDRESSES",
     "Address",
     "Atlas",
     "Bearing",
