@@ -14,6 +14,7 @@ import botocore.session
 import pytest
 from botocore import xform_name
 
+from flowaudit.cli import told
 from flowaudit.cli.output import plain
 from flowaudit.errors import ConfigError
 from flowaudit.explain import Explanation, about
@@ -341,6 +342,13 @@ def test_the_workload_is_named_with_its_evidence(scene: Scene) -> None:
     assert (whose.owner, whose.workload_kind, whose.workload_arn) == ("sagemaker", "training_job", JOB)
     assert (whose.attribution, whose.confidence) == ("security_groups", 0.8)
     assert (whose.is_of_then, whose.is_past) == (True, False)
+
+
+def test_a_description_that_is_the_evidence_is_told_once(scene: Scene) -> None:
+    """Words that `owner` rests on need not be said again."""
+    scene.look(network(to("nat-0a")), interface(description="ENI of notebook", evidence="it says 'ENI of notebook'"))
+    told_of = [sentence for _, sentences in told.sections(scene.explain()) for sentence in sentences]
+    assert [each for each in told_of if "ENI of notebook" in each] == ["Owner sagemaker: it says 'ENI of notebook'."]
 
 
 def test_where_several_workloads_fit_all_are_named(scene: Scene) -> None:

@@ -39,8 +39,6 @@ SERVICE_BY = {
     "record": "by the record",
     "ranges": "by AWS's published ranges",
 }
-MOST = 3
-"""Things of a kind that are named; of more than these only the number is told."""
 
 
 def headline(answer: Explanation) -> str:
@@ -137,7 +135,7 @@ def _whose(whose: Whose | None) -> Iterator[str]:
         yield "Only flow logs tell of it: it was gone before anybody looked."
     elif not whose.is_of_then:
         yield "The inventory knows it from another time only."
-    if whose.description:
+    if whose.description and whose.description not in whose.owner_evidence:
         yield f"Its description: {whose.description}"
     addresses = [*whose.private_addresses, *(f"{each} (public)" for each in whose.public_addresses)]
     if addresses:

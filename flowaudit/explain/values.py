@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -226,4 +226,4 @@ class Explanation:
     destination: Destination
     verdict: Decided
     remedies: tuple[Remedy, ...]
-    others: tuple[Other, ...] = field(default=())
+    others: tuple[Other, ...] = ()

@@ -3,8 +3,8 @@
 `verdict` judges tables, `judge` one case, `Atlas` is what is known of the network.
 """
 
-from flowaudit.paths.addresses import SCOPES, Address, kind, parse
-from flowaudit.paths.atlas import WITH_ADDRESSES, Atlas, Bearing, Chart, Chronicle
+from flowaudit.paths.addresses import SCOPES, kind, parse
+from flowaudit.paths.atlas import WITH_ADDRESSES, Atlas, Bearing, Chart
 from flowaudit.paths.columns import JUDGED, cases, in_scope, verdict
 from flowaudit.paths.decision import (
     DIRECTIONS,
@@ -27,11 +27,9 @@ __all__ = [
     "SCOPES",
     "TRAFFIC_PATHS",
     "WITH_ADDRESSES",
-    "Address",
     "Atlas",
     "Bearing",
     "Chart",
-    "Chronicle",
     "Ends",
     "Facts",
     "Rule",
