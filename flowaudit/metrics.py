@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import re
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from prometheus_client import (
     CollectorRegistry,
@@ -21,12 +21,15 @@ from prometheus_client import (
 from prometheus_client.exposition import choose_encoder, gzip_accepted
 
 from flowaudit.errors import FlowauditError
-from flowaudit.model import CollectReport, DetectReport, Severity
+from flowaudit.model import Capability, CollectReport, DetectReport, DiscoverReport, Severity, Sight
+from flowaudit.topology import Owner
 
 UNEXPECTED = "unexpected"
 """The kind of a failure that nobody foresaw: a fault in flowaudit, whose traceback is in the log."""
+GAP_REASONS = ("denied", "throttled", "unreachable", "unsupported", "failed")
+"""Why an API may not answer."""
 EVENTS = ("opened", "seen", "reopened", "resolved")
-JOBS = ("collect", "detect")
+JOBS = ("discover", "collect", "detect")
 """The stages that run by themselves, as jobs of the daemon."""
 SECONDS = (0.1, 0.5, 1, 5, 15, 30, 60, 120, 300, 600, 1800, 3600)
 
@@ -57,9 +60,31 @@ class Metrics:
         self._detectors = dict(detectors)
         self._newest = 0.0
         self._set_up_stages()
+        self._set_up_discover()
         self._set_up_collect()
         self._set_up_detect()
         self._set_up_jobs()
+
+    def discovered(self, report: DiscoverReport, unreached: int) -> None:
+        """Say what a look at AWS found, and how many accounts or regions could not be asked."""
+        self._regions.set(len(report.regions))
+        self._unreached.set(unreached)
+        for owner in Owner:
+            self._interfaces.labels(owner).set(report.interfaces.get(owner, 0))
+        self._kinds |= set(report.workloads)
+        for kind_ in self._kinds:
+            self._workloads.labels(kind_).set(report.workloads.get(kind_, 0))
+        self._networks.set(report.networks)
+        self._strangers.inc(report.strangers)
+        self._calls.inc(sum(report.calls.values()))
+        for reason in GAP_REASONS:
+            self._gaps.labels(reason).set(sum(gap.reason == reason for gap in report.gaps))
+
+    def capabilities(self, found: Iterable[Capability]) -> None:
+        """Say how much of what it looks for each detector can see."""
+        for each in found:
+            for sight in Sight:
+                self._sees.labels(each.detector, sight).set(each.sees is sight)
 
     def collected(self, report: CollectReport) -> None:
         """Count what one batch brought."""
@@ -130,21 +155,39 @@ class Metrics:
     def _set_up_stages(self) -> None:
         """Make what every stage has."""
         self._runs = {
+            "discover": self._counter("discover_runs", "Looks at AWS, also those that failed."),
             "collect": self._counter("collect_runs", "Collects of all sources, also those that failed."),
             "detect": self._counter("detect_runs", "Detects of all detectors, also those that failed."),
         }
         self._failures = {
+            "discover": self._counter("discover_failures", "Looks at AWS that were broken off.", kind=kinds()),
             "collect": self._counter("collect_failures", "Sources that could not be collected.", kind=kinds()),
             "detect": self._counter("detect_failures", "Detects that were broken off.", kind=kinds()),
         }
         self._durations = {
+            "discover": self._duration("discover_duration_seconds", "Time that a look at AWS took."),
             "collect": self._duration("collect_duration_seconds", "Time that a collect of all sources took."),
             "detect": self._duration("detect_duration_seconds", "Time that a detect of all detectors took."),
         }
         self._successes = {
+            "discover": self._time("discover_last_success", "When the last look ended in which all of AWS answered."),
             "collect": self._time("collect_last_success", "When the last collect without failure ended."),
             "detect": self._time("detect_last_success", "When the last detect without failure ended."),
         }
+
+    def _set_up_discover(self) -> None:
+        self._regions = self._gauge("discover_regions", "Accounts' regions that were asked.")
+        self._unreached = self._gauge("discover_unreached", "Accounts and regions that could not be asked at all.")
+        self._networks = self._gauge("discover_networks", "VPCs that are known.")
+        self._interfaces = self._gauge("discover_interfaces", "Interfaces, by what they are.", "owner")
+        self._workloads = self._gauge("discover_workloads", "SageMaker resources that are known.", "kind")
+        self._gaps = self._gauge("discover_gaps", "APIs that do not answer.", "reason")
+        self._strangers = self._counter("discover_strangers", "Interfaces that only records tell of.")
+        self._calls = self._counter("discover_calls", "Requests to AWS.")
+        self._sees = self._gauge("detector_sees", "1: how much a detector can see.", "detector", "sight")
+        self._kinds: set[str] = set()
+        self.discovered(DiscoverReport(), 0)
+        self.capabilities(Capability(detector, Sight.BLIND) for detector in self._detectors)
 
     def _set_up_collect(self) -> None:
         self._objects = self._counter("collect_objects", "Log objects dealt with: collected, skipped or failed.")
@@ -191,6 +234,9 @@ class Metrics:
         for value in (value for values in label.values() for value in values):
             counter.labels(value)
         return counter
+
+    def _gauge(self, name: str, text: str, *labels: str) -> Gauge:
+        return Gauge(f"flowaudit_{name}", text, labels, registry=self.registry)
 
     def _duration(self, name: str, text: str) -> Histogram:
         return Histogram(f"flowaudit_{name}", text, buckets=SECONDS, registry=self.registry)

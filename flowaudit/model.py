@@ -155,6 +155,23 @@ class Severity(StrEnum):
         return list(Severity).index(self)
 
 
+class Sight(StrEnum):
+    """How much of what it looks for a detector can see."""
+
+    FULL = "full"
+    DEGRADED = "degraded"
+    BLIND = "blind"
+
+
+@dataclass(frozen=True, slots=True)
+class Capability:
+    """How much one detector can see now, and why no more: a line for each flow log that lacks something."""
+
+    detector: str
+    sees: Sight
+    reasons: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Sighting:
     """What one detector saw of one key in one window: a row of its result."""

@@ -144,7 +144,8 @@ class Subnet:
 class Route:
     """One route: `destination` is a CIDR or a prefix list's id, `target` `local` or the id (ARN) of what it leads to.
 
-    `state` is `active` or `blackhole`; `origin` is EC2's: CreateRouteTable, CreateRoute, EnableVgwRoutePropagation.
+    `target` is empty where EC2 names none any more. `state` is `active`, `blackhole` or `filtered`; `origin` is EC2's:
+    CreateRouteTable, CreateRoute, EnableVgwRoutePropagation, Advertisement.
     """
 
     destination: str
@@ -187,7 +188,11 @@ class Gateway:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint:
-    """A VPC endpoint; `type` is `Gateway`, `Interface` or `GatewayLoadBalancer`, `addresses` are its interfaces'."""
+    """A VPC endpoint; `type` is EC2's: `Gateway`, `Interface`, `GatewayLoadBalancer`, `Resource` or `ServiceNetwork`.
+
+    `service` is a service's name, or the ARN of a VPC Lattice resource or service network; `addresses` are its
+    interfaces'.
+    """
 
     endpoint_id: str
     type: str
@@ -214,7 +219,10 @@ class PrefixList:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SecurityGroupRule:
-    """A rule of a security group; `peer` is a CIDR, a prefix list's or another group's id, ports None: all."""
+    """A rule of a security group; `peer` is a CIDR, a prefix list's or another group's id, ports None: all.
+
+    Of ICMP the ports are type and code, as in EC2's own answer.
+    """
 
     egress: bool
     protocol: str
@@ -234,7 +242,7 @@ class SecurityGroup:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AclEntry:
-    """An entry of a network ACL, in the order of its number."""
+    """An entry of a network ACL, in the order of its number; of ICMP the ports are type and code."""
 
     number: int
     egress: bool
@@ -277,12 +285,16 @@ class FlowLog:
 class Network:
     """A VPC as it stands: everything that decides which way a packet goes, and who may see it go.
 
-    `unknown` names the parts (fields of this class) that could not be asked: they are empty, and mean nothing.
+    `account_id` is the account that looked, `owner_id` the one that owns the VPC: another's where it is shared.
+    `unknown` names the parts (fields of this class) that could not be asked, or not in full: that something is not in
+    them means nothing. Which kinds of gateways, and that endpoints' addresses could not be had, is said after a dot:
+    `gateways.nat_gateway`, `endpoints.addresses`.
     """
 
     vpc_id: str
     account_id: str
     region: str
+    owner_id: str | None = None
     cidrs: tuple[str, ...] = ()
     tenancy: str = "default"
     dns_support: bool | None = None

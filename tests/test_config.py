@@ -6,7 +6,18 @@ from pathlib import Path
 
 import pytest
 
-from flowaudit.config import Config, LocalSource, S3Source, load, no_effect, parse_duration, parse_time, shipped, source
+from flowaudit.config import (
+    Config,
+    Description,
+    LocalSource,
+    S3Source,
+    load,
+    no_effect,
+    parse_duration,
+    parse_time,
+    shipped,
+    source,
+)
 from flowaudit.errors import ConfigError
 from flowaudit.model import Severity
 
@@ -79,6 +90,9 @@ def test_every_section_is_read(write: Write) -> None:
             type = "local"
             uri = "logs/*.gz"
             format = "${version} ${account-id}${interface-id}"
+            [attribution]
+            tag = "sagemaker"
+            descriptions = [{ pattern = '^Endpoint (?P<name>\\S+)', kind = "endpoint" }]
             [policy]
             internet_paths = []
             allowed_destinations = ["192.0.2.0/24", "2001:db8::/32"]
@@ -99,6 +113,8 @@ def test_every_section_is_read(write: Write) -> None:
         S3Source(type="s3", uri="s3://bucket/AWSLogs/", lookback=timedelta(hours=48)),
         LocalSource(type="local", uri="logs/*.gz", format=("version", "account-id", "interface-id")),
     )
+    assert config.attribution.tag == "sagemaker"
+    assert config.attribution.descriptions == (Description(pattern=r"^Endpoint (?P<name>\S+)", kind="endpoint"),)
     assert config.policy.internet_paths == ()
     detector = config.detectors["s3-bypasses-endpoint"]
     assert (detector.enabled, detector.severity, detector.every) == (False, Severity.LOW, timedelta(minutes=5))
@@ -214,6 +230,23 @@ BAD = {
         "sources[0].format: names a field twice: version"
     ),
     'scope.keep = "some"': "scope.keep: must be one of 'sagemaker' or 'all'",
+    'attribution.tag = ""': "attribution.tag: must not be empty",
+    'attribution.description = "x"': "attribution.description: no such key: did you mean descriptions?",
+    "attribution.descriptions = {}": "attribution.descriptions: must be a list in brackets",
+    '[[attribution.descriptions]]\npattern = "x"': "attribution.descriptions[0].kind: is missing",
+    '[[attribution.descriptions]]\npattern = "("\nkind = "endpoint"': (
+        "attribution.descriptions[0].pattern: '(' is no regular expression: "
+        "missing ), unterminated subpattern at position 0"
+    ),
+    '[[attribution.descriptions]]\npattern = ""\nkind = "endpoint"': (
+        "attribution.descriptions[0].pattern: must not be empty"
+    ),
+    '[[attribution.descriptions]]\npattern = "x"\nkind = "Endpoint"': (
+        "attribution.descriptions[0].kind: must be a kind of workload in snake case, as in endpoint, training_job"
+    ),
+    '[[attribution.descriptions]]\npattern = "x"\nkinds = "endpoint"\nkind = "endpoint"': (
+        "attribution.descriptions[0].kinds: no such key: did you mean kind?"
+    ),
     'policy.internet_paths = ["nat"]': (
         "policy.internet_paths[0]: 'nat' is no path to the internet: those are nat_gateway, internet_gateway, "
         "egress_only_internet_gateway, transit_gateway, virtual_private_gateway, vpc_peering, middlebox, local_zone"
@@ -248,7 +281,10 @@ def test_one_mistake_is_one_line(write: Write, text: str, expected: str) -> None
 BAD_VARIABLES = {
     "LAKE__URL": "lake.url: no such key: did you mean uri?",
     "LAKE": "lake: must be a table",
-    "DEBUG": ("debug: no such key: there are aws, detectors, http, lake, policy, queries, schedule, scope, sources"),
+    "DEBUG": (
+        "debug: no such key: "
+        "there are attribution, aws, detectors, http, lake, policy, queries, schedule, scope, sources"
+    ),
     "SCHEDULE__DETECT": (
         "schedule.detect: 'x' is no duration: write a whole number and s, m, h or d, as in 30s, 5m, 24h, 30d"
     ),

@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from flowaudit import catalogue, ipranges
-from flowaudit.app.aws import Region, client, regions, storage_options
+from flowaudit.app.aws import Region, client, home_region, regions, storage_options
 from flowaudit.config import Config, LocalSource, S3Source, shipped, source
 from flowaudit.inventory import history
 from flowaudit.lake import Lake
@@ -18,12 +18,13 @@ from flowaudit.paths import Atlas
 from flowaudit.sources import Source, local, s3
 from flowaudit.topology import IpRange, Topology
 
-__all__ = ["App", "Region", "client", "storage_options"]
+__all__ = ["App", "Region", "client", "home_region", "storage_options"]
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from flowaudit.catalogue import Catalogue
+    from flowaudit.inventory.attribution import Rules
 
 
 @dataclass(frozen=True)
@@ -83,6 +84,13 @@ class App:
     def regions(self) -> tuple[list[Region], list[str]]:
         """Return every account's region that is to be asked, and a line for each that cannot be."""
         return regions(self.config.aws)
+
+    @cached_property
+    def rules(self) -> Rules:
+        """What interfaces are known to be SageMaker's by."""
+        from flowaudit.inventory.attribution import rules  # noqa: PLC0415  botocore, for those who ask AWS only
+
+        return rules(self.config.scope, self.config.attribution)
 
     @cached_property
     def _atlas(self) -> dict[str, Any]:

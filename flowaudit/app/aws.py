@@ -26,9 +26,24 @@ def client(service: str) -> Any:  # noqa: ANN401  boto3's clients are made at ru
     from botocore.exceptions import BotoCoreError  # noqa: PLC0415
 
     try:
-        return boto3.Session().client(service, config=_settings("standard", ATTEMPTS))
+        return boto3.Session(region_name=home_region()).client(service, config=_settings("standard", ATTEMPTS))
     except (BotoCoreError, ValueError) as error:
         raise ConfigError(f"AWS cannot be asked: {error}; {_HINT}") from error
+
+
+def home_region() -> str | None:
+    """Return the region of AWS's own chain, None where it has none; raises ConfigError where the chain is broken.
+
+    AWS_REGION comes first, as for the AWS CLI; boto3 by itself knows AWS_DEFAULT_REGION and profiles only.
+    """
+    import boto3  # noqa: PLC0415
+    from botocore.exceptions import BotoCoreError  # noqa: PLC0415
+
+    try:
+        region: str | None = os.environ.get("AWS_REGION") or boto3.Session().region_name
+    except BotoCoreError as error:
+        raise ConfigError(f"AWS's own chain is broken: {error}; set AWS_PROFILE to a profile that exists") from error
+    return region
 
 
 def storage_options() -> Mapping[str, str]:
@@ -37,7 +52,7 @@ def storage_options() -> Mapping[str, str]:
 
     session = boto3.Session()
     credentials = session.get_credentials()
-    options = {"AWS_REGION": session.region_name or "us-east-1"}
+    options = {"AWS_REGION": home_region() or "us-east-1"}
     endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
     if endpoint:
         options |= {"AWS_ENDPOINT_URL": endpoint, "AWS_ALLOW_HTTP": str(endpoint.startswith("http://")).lower()}
@@ -112,7 +127,7 @@ def _session(role: str | None) -> Any:  # noqa: ANN401
     from botocore.session import get_session  # noqa: PLC0415
 
     if role is None:
-        return boto3.Session()
+        return boto3.Session(region_name=home_region())
     own, assumed = get_session(), get_session()
     credentials = own.get_credentials()
     if credentials is None:
@@ -121,7 +136,7 @@ def _session(role: str | None) -> Any:  # noqa: ANN401
         own.create_client, credentials, role, extra_args={"RoleSessionName": "flowaudit"}
     )
     assumed._credentials = DeferredRefreshableCredentials(fetcher.fetch_credentials, "assume-role")  # noqa: SLF001
-    return boto3.Session(botocore_session=assumed)
+    return boto3.Session(region_name=home_region(), botocore_session=assumed)
 
 
 def _settings(mode: str, attempts: int) -> Any:  # noqa: ANN401

@@ -13,7 +13,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 from typer.core import TyperGroup
 
-from flowaudit.cli import check, collect, detect, findings, ipranges, query, run, sql
+from flowaudit.cli import check, collect, detect, doctor, findings, inventory, ipranges, query, run, sql
 from flowaudit.cli.options import Options
 from flowaudit.cli.output import say
 from flowaudit.errors import FlowauditError
@@ -69,8 +69,12 @@ verbs = typer.Typer(
 )
 VERBS: tuple[Callable[..., None], ...] = (
     check.check,
+    inventory.discover,
     collect.collect,
     detect.detect,
+    inventory.interfaces,
+    inventory.workloads,
+    doctor.doctor,
     sql.sql,
     run.run,
     run.demo,

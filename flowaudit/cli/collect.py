@@ -45,7 +45,7 @@ def collect(
         message = "no source is named: `flowaudit collect DIR`, `flowaudit collect s3://bucket/prefix/` or [[sources]]"
         raise ConfigError(f"{message} in the configuration")
     with _progress() as on_object, _explained():
-        report = collect_from(places, app.lake, Workers(on_object=on_object))
+        report = collect_from(places, app.lake, Workers(on_object=on_object), app.atlas())
     _tell(report)
     if not _seen(report) and window is None and any(source.uri.startswith("s3://") for source, _ in places):
         say("nothing new: S3 was listed from each source's look-back on; --since -7d looks further back")

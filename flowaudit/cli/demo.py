@@ -102,7 +102,7 @@ def _emulated_cloud() -> Iterator[None]:
     except ImportError as error:
         message = f"the demo needs AWS's mock, and {error.name} is not installed: pip install 'flowaudit[demo]'"
         raise ConfigError(message) from error
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    logging.getLogger("werkzeug").setLevel(logging.CRITICAL)  # what the mock lacks, it says in tracebacks
     server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
@@ -115,6 +115,7 @@ def _emulated_cloud() -> Iterator[None]:
         "AWS_REGION": "us-east-1",
         "AWS_DEFAULT_REGION": "us-east-1",
         "AWS_CONFIG_FILE": os.devnull,
+        "AWS_MAX_ATTEMPTS": "1",
         "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
         "NO_PROXY": host,
         "no_proxy": host,

@@ -16,10 +16,10 @@ from flowaudit.cli.options import app_of, finding_ids, known, lake_of
 from flowaudit.cli.output import (
     Column,
     Format,
-    FormatOption,
     ago,
     count,
     facts,
+    fits,
     plain,
     printable,
     say,
@@ -28,6 +28,7 @@ from flowaudit.cli.output import (
     tell,
     volume,
     write,
+    write_objects,
     write_one,
 )
 from flowaudit.errors import ConfigError
@@ -49,6 +50,12 @@ WHERE ($state IS NULL OR state = $state) AND list_contains($severities, severity
 ORDER BY state, list_position($severities, severity), last_seen DESC, id
 """
 
+HISTORY = {
+    "opened_at": '(SELECT min("at") FROM findings WHERE findings.id = findings_current.id)',
+    "updated_at": "updated_at",
+}
+"""When a finding was first and last written down: what other products ask for beside it."""
+
 group = typer.Typer(invoke_without_command=True, rich_markup_mode=None)
 
 
@@ -59,9 +66,28 @@ class State(StrEnum):
     RESOLVED = "resolved"
 
 
+class FindingFormat(StrEnum):
+    """What findings are printed as: each `Format`, and those that other products read."""
+
+    TABLE = "table"
+    JSON = "json"
+    NDJSON = "ndjson"
+    CSV = "csv"
+    PARQUET = "parquet"
+    MARKDOWN = "markdown"
+    OCSF = "ocsf"
+    ASFF = "asff"
+    SARIF = "sarif"
+
+
+EXCHANGED = (FindingFormat.OCSF, FindingFormat.ASFF, FindingFormat.SARIF)
+
 SeverityOption = Annotated[Severity | None, typer.Option("--severity", help="At least this bad.")]
 FailOnOption = Annotated[
     Severity | None, typer.Option("--fail-on", help="Exit 1 if an open one among those listed is at least this bad.")
+]
+FindingFormatOption = Annotated[
+    FindingFormat, typer.Option("--format", callback=fits, help="How the result is printed.")
 ]
 
 
@@ -72,7 +98,7 @@ def findings(
     severity: SeverityOption = None,
     detector: DetectorOption = None,
     fail_on: FailOnOption = None,
-    format: FormatOption = Format.TABLE,
+    format: FindingFormatOption = FindingFormat.TABLE,
 ) -> None:
     """List findings, the open and worst first.
 
@@ -83,10 +109,12 @@ def findings(
     app = app_of(ctx)
     ids = list(known(detector, app.sound_catalogue.detectors)) if detector else None
     table = _read(app, state=state, least=severity or Severity.LOW, detectors=ids)
-    if format in (Format.TABLE, Format.MARKDOWN):
-        _list(_findings(table), format)
+    if format in EXCHANGED:
+        _exchange(app, table, format)
+    elif format in (FindingFormat.TABLE, FindingFormat.MARKDOWN):
+        _list(_findings(table), Format(format))
     else:
-        write(table, format, documents=("key", "evidence"))
+        write(table.drop_columns(list(HISTORY)), Format(format), documents=("key", "evidence"))
     if fail_on and _worst(table) >= fail_on.rank:
         raise typer.Exit(FOUND)
 
@@ -97,24 +125,27 @@ def show_one(
     id: Annotated[
         str, typer.Argument(metavar="ID", autocompletion=finding_ids, help="A finding's id, or how it begins.")
     ],
-    format: FormatOption = Format.TABLE,
+    format: FindingFormatOption = FindingFormat.TABLE,
 ) -> None:
     """Tell all about one finding.
 
     What was seen, what it means and what to do.
     """
     app = app_of(ctx)
-    found = _findings(_read(app, id=id))
+    table = _read(app, id=id)
+    found = _findings(table)
     if len(found) != 1:
         which = f"{len(found)} begin with it: {', '.join(one.id for one in found[:10])}" if found else "there is none"
         raise ConfigError(f"{id!r} names no one finding, {which}; `flowaudit findings` lists them")
-    if format is Format.TABLE:
+    if format in EXCHANGED:
+        _exchange(app, table, format)
+    elif format is FindingFormat.TABLE:
         detector = app.sound_catalogue.detectors.get(found[0].detector)
         _page(found[0], detector.prose if detector else "")
-    elif format in (Format.JSON, Format.NDJSON):
-        write_one(asdict(found[0]), format)
+    elif format in (FindingFormat.JSON, FindingFormat.NDJSON):
+        write_one(asdict(found[0]), Format(format))
     else:
-        write(_read(app, id=found[0].id), format)
+        write(table.drop_columns(list(HISTORY)), Format(format))
 
 
 def _read(
@@ -125,7 +156,7 @@ def _read(
     detectors: Sequence[str] | None = None,
     id: str = "",
 ) -> pa.Table:
-    """Return findings as they stand, with the columns of `Finding`."""
+    """Return findings as they stand, with the columns of `Finding` and of `HISTORY`."""
     from flowaudit import sql
     from flowaudit.findings import Finding
 
@@ -133,13 +164,33 @@ def _read(
     params = {"state": state and str(state), "severities": severities, "detectors": detectors, "id": id}
     views = {"findings_current": app.sound_catalogue.views["findings_current"]}
     with sql.connect(lake_of(app), tables=("findings",), views=views) as lake:
-        return lake.query(LISTED.format(columns=", ".join(Finding.__slots__)), params)
+        columns = [*Finding.__slots__, *(f"{value} AS {name}" for name, value in HISTORY.items())]
+        return lake.query(LISTED.format(columns=", ".join(columns)), params)
 
 
 def _findings(table: pa.Table) -> list[Finding]:
     from flowaudit.findings import Finding
 
     return [Finding.of(row) for row in table.to_pylist()]
+
+
+def _exchange(app: App, table: pa.Table, format: FindingFormat) -> None:
+    """Print findings as other products read them: OCSF's events one a line, the others as one document."""
+    from flowaudit import exchange
+    from flowaudit.app import home_region
+    from flowaudit.findings import Finding
+
+    detectors, region = app.sound_catalogue.detectors, home_region()
+    cases = [
+        exchange.Case(Finding.of(row), row["opened_at"], row["updated_at"], detectors.get(row["detector"]), region)
+        for row in table.to_pylist()
+    ]
+    if format is FindingFormat.OCSF:
+        write_objects(map(plain, map(exchange.ocsf.event, cases)), Format.NDJSON)
+    elif format is FindingFormat.ASFF:
+        write_objects(map(plain, map(exchange.asff.finding, cases)), Format.JSON)
+    else:
+        write_one(exchange.sarif.log(cases, detectors.values()), Format.JSON)
 
 
 def _worst(table: pa.Table) -> int:

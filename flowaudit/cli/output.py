@@ -1,4 +1,4 @@
-"""How results look: six formats on stdout; everything else goes to stderr.
+"""How results look: formats on stdout; everything else goes to stderr.
 
 Log files hold what strangers wrote, so nothing of it reaches a terminal as a control character or as markup.
 """
@@ -17,7 +17,7 @@ from enum import StrEnum
 from shutil import copyfileobj, get_terminal_size
 from tempfile import SpooledTemporaryFile
 from textwrap import fill
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
@@ -47,16 +47,19 @@ class Format(StrEnum):
     MARKDOWN = "markdown"
 
 
-def _fits(format: Format) -> Format:
+_Format = TypeVar("_Format", bound=StrEnum)
+
+
+def fits(format: _Format) -> _Format:
     """Refuse, before any work is done, to write bytes on a terminal."""
-    if format is Format.PARQUET and sys.stdout.isatty():
+    if format.value == Format.PARQUET.value and sys.stdout.isatty():
         raise ConfigError(
             "parquet is not for the terminal: send it to a file, as in … --format parquet > result.parquet"
         )
     return format
 
 
-FormatOption = Annotated[Format, typer.Option("--format", callback=_fits, help="How the result is printed.")]
+FormatOption = Annotated[Format, typer.Option("--format", callback=fits, help="How the result is printed.")]
 
 
 def say(text: str) -> None:
@@ -85,10 +88,8 @@ def write(table: pa.Table, format: Format, documents: Collection[str] = ()) -> N
     """
     table = _with_distinct_names(table)
     match format:
-        case Format.JSON:
-            _print_json(_rows(table, documents))
-        case Format.NDJSON:
-            sys.stdout.writelines(f"{_json(row)}\n" for row in _rows(table, documents))
+        case Format.JSON | Format.NDJSON:
+            write_objects(_rows(table, documents), format)
         case Format.CSV:
             _write_csv(table)
         case Format.PARQUET:
@@ -97,6 +98,14 @@ def write(table: pa.Table, format: Format, documents: Collection[str] = ()) -> N
             show_markdown(columns(table))
         case Format.TABLE:
             show(columns(_cut(table)))
+
+
+def write_objects(objects: Iterable[Mapping[str, Any]], format: Format) -> None:
+    """Print plain objects: one a line in NDJSON, else as one list."""
+    if format is Format.NDJSON:
+        sys.stdout.writelines(f"{_json(one)}\n" for one in objects)
+    else:
+        _print_json(objects)
 
 
 def write_one(row: Mapping[str, Any], format: Format) -> None:

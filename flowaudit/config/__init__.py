@@ -20,11 +20,13 @@ from flowaudit.config.values import (
     FieldNames,
     InternetPath,
     Interval,
+    Kind,
     LakeUri,
     Listen,
     LocalPath,
     Name,
     Network,
+    Pattern,
     Role,
     S3Uri,
     parse_duration,
@@ -37,8 +39,10 @@ __all__ = [
     "INTERNET_PATHS",
     "NOT_YET",
     "NO_EFFECT_YET",
+    "Attribution",
     "Aws",
     "Config",
+    "Description",
     "Detector",
     "Http",
     "LakeSettings",
@@ -65,9 +69,6 @@ NO_EFFECT_YET = frozenset(
         "lake.retention",
         "aws.regions",
         "aws.assume_roles",
-        "scope.interfaces",
-        "scope.subnets",
-        "scope.security_groups",
         "policy.allowed_destinations",
         "schedule.discover",
         "schedule.posture",
@@ -120,6 +121,20 @@ class Scope(_Section):
     interfaces: _List[Name] = ()
     subnets: _List[Name] = ()
     security_groups: _List[Name] = ()
+
+
+class Description(_Section):
+    """A description of interfaces that tells the kind of their workload, and its name in a group `name`, if any."""
+
+    pattern: Pattern
+    kind: Kind
+
+
+class Attribution(_Section):
+    """How interfaces are known to be SageMaker's, beside what is built in."""
+
+    tag: Name = "ManagedByAmazonSageMakerResource"
+    descriptions: _List[Description] = ()
 
 
 class Policy(_Section):
@@ -178,6 +193,7 @@ class Config(_Section):
     aws: Aws = Aws()
     sources: _List[Annotated[LocalSource | S3Source, Field(discriminator="type")]] = ()
     scope: Scope = Scope()
+    attribution: Attribution = Attribution()
     policy: Policy = Policy()
     schedule: Schedule = Schedule()
     detectors: Mapping[str, Detector] = Field(default_factory=dict)
@@ -221,6 +237,8 @@ def keys(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
         match name:
             case "sources":
                 yield from dict.fromkeys([*keys(S3Source, "sources[]."), *keys(LocalSource, "sources[].")])
+            case "descriptions":
+                yield from (prefix + name, *keys(Description, f"{prefix}{name}[]."))
             case "detectors":
                 yield from keys(Detector, "detectors.ID.")
             case _ if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):

@@ -31,6 +31,7 @@ _S3 = re.compile(r"s3://[A-Za-z0-9][A-Za-z0-9._-]+(/[^?#]*)?", re.ASCII)
 _ROLE = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:role/\S+", re.ASCII)
 _LISTEN = re.compile(r"(?:\[[0-9a-fA-F:.%]+\]|[^\s:\[\]]+):(\d{1,5})", re.ASCII)
 _LAST_PORT = 65535
+_KIND = re.compile(r"[a-z][a-z0-9_]*", re.ASCII)
 _FIELD_NAME = re.compile(r"[a-z][a-z0-9-]*", re.ASCII)
 
 
@@ -123,6 +124,20 @@ def _role(value: str) -> str:
     return value
 
 
+def _pattern(value: str) -> str:
+    try:
+        re.compile(value)
+    except re.error as error:
+        raise ValueError(f"{value!r} is no regular expression: {error}") from error
+    return value
+
+
+def _kind(value: str) -> str:
+    if not _KIND.fullmatch(value):
+        raise ValueError("must be a kind of workload in snake case, as in endpoint, training_job")
+    return value
+
+
 def _field_names(value: object) -> object:
     """The names in a log format, with or without the `${…}` that AWS puts around each."""
     if not isinstance(value, str):
@@ -139,10 +154,12 @@ Duration = Annotated[timedelta, BeforeValidator(_as_duration)]
 Interval = Annotated[Duration, AfterValidator(_some)]
 FieldNames = Annotated[tuple[str, ...], BeforeValidator(_field_names)]
 InternetPath = Annotated[str, AfterValidator(_internet_path)]
+Kind = Annotated[str, AfterValidator(_kind)]
 LakeUri = Annotated[str, AfterValidator(_lake_uri)]
 Listen = Annotated[str, AfterValidator(_listen)]
 LocalPath = Annotated[str, AfterValidator(_local_path)]
 Name = Annotated[str, Field(min_length=1)]
 Network = Annotated[str, AfterValidator(_network)]
+Pattern = Annotated[str, Field(min_length=1), AfterValidator(_pattern)]
 Role = Annotated[str, AfterValidator(_role)]
 S3Uri = Annotated[str, AfterValidator(_s3_uri)]

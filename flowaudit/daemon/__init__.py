@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from queue import SimpleQueue
 from types import FrameType
@@ -27,15 +27,19 @@ from flowaudit.daemon.http import Answer, Request, Server
 from flowaudit.daemon.jobs import Cycle, Jobs
 from flowaudit.daemon.log import configure
 from flowaudit.errors import ConfigError, FlowauditError
-from flowaudit.metrics import Metrics
+from flowaudit.metrics import JOBS, Metrics
 
 __all__ = ["Cycle", "Daemon", "configure", "run"]
 
 GRACE = 8.0
 """Seconds that running jobs have to come to an end once a stop was asked for."""
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
-DONE, COLLECTED = "done", "collected"
-"""What is queued beside the names of signals."""
+DONE = "done"
+"""What is queued beside the names of signals, and of jobs that have ended."""
+FOLLOWERS = {"discover": "collect", "collect": "detect"}
+"""Which job's first turn comes when another's has ended."""
+PATIENCE = timedelta(minutes=2)
+"""How long the first collect waits for the first discovery."""
 
 log = structlog.stdlib.get_logger("flowaudit.daemon")
 
@@ -65,6 +69,7 @@ class Daemon:
         app.sources([], None, datetime.now(UTC))  # what is wrong with them is to be known now
         self._app = app
         self.stop = threading.Event()
+        self._woken: set[str] = set()
         catalogue = app.sound_catalogue
         self.metrics = Metrics(__version__, {each.id: each.severity for each in catalogue.detectors.values()})
         self.metrics.problems(len(catalogue.problems))
@@ -93,8 +98,8 @@ class Daemon:
             scheduler.start()
             log.info("started", version=__version__, url=server.url, lake=self._app.lake.uri)
             started(server.url)
-            while (word := arrived.get()) == COLLECTED:
-                _wake(scheduler, "detect")
+            while (word := arrived.get()) in FOLLOWERS:
+                self._wake(scheduler, FOLLOWERS[word])
             log.info("stopping", reason=word)
             self.stop.set()
             with _deadline():
@@ -106,12 +111,17 @@ class Daemon:
         scheduler = BackgroundScheduler(
             timezone="UTC",
             # A thread for each, so that a slow detector cannot keep collect waiting.
-            executors={stage: JobThreads(1) for stage in ("collect", "detect")},
+            executors={stage: JobThreads(1) for stage in JOBS},
             job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
         )
         times = self._app.config.schedule
-        first = {"collect": datetime.now(UTC), "detect": None}  # detect waits for the first collect
-        jobs = {"collect": (self.jobs.collect, times.collect), "detect": (self.jobs.detect, times.detect)}
+        now = datetime.now(UTC)
+        first = {"discover": now, "collect": now + PATIENCE, "detect": None}  # each waits for the one before
+        jobs = {
+            "discover": (self.jobs.discover, times.discover),
+            "collect": (self.jobs.collect, times.collect),
+            "detect": (self.jobs.detect, times.detect),
+        }
         for stage, (job, every) in jobs.items():
             trigger = IntervalTrigger(seconds=max(1, round(every.total_seconds())))
             scheduler.add_job(job, trigger, id=stage, executor=stage, next_run_time=first[stage])
@@ -125,7 +135,7 @@ class Daemon:
         return scheduler
 
     def _heard(self, event: events.JobEvent, arrived: SimpleQueue[str]) -> None:
-        """Count and log what the scheduler has to say of a job, and pass on that a collect has ended.
+        """Count and log what the scheduler has to say of a job, and tell of a job's end that another job waits for.
 
         Asks nothing of the scheduler: its locks are held by whoever waits in `shutdown` for the job to end.
         """
@@ -139,8 +149,14 @@ class Daemon:
             case events.EVENT_JOB_MAX_INSTANCES:
                 self.metrics.job_overlapped(event.job_id)
                 log.warning("job still running", job=event.job_id)
-        if event.job_id == "collect" and event.code in {events.EVENT_JOB_EXECUTED, events.EVENT_JOB_ERROR}:
-            arrived.put(COLLECTED)
+        if event.job_id in FOLLOWERS and event.code in {events.EVENT_JOB_EXECUTED, events.EVENT_JOB_ERROR}:
+            arrived.put(event.job_id)
+
+    def _wake(self, scheduler: BackgroundScheduler, job: str) -> None:
+        """Start a job that waits for its first turn."""
+        if job not in self._woken:
+            self._woken.add(job)
+            scheduler.modify_job(job, next_run_time=datetime.now(UTC))
 
     def _pages(self, scheduler: BackgroundScheduler) -> dict[str, Callable[[Request], Answer]]:
         return {
@@ -173,12 +189,6 @@ def _yes_or_why(why: str) -> Answer:
     if not why:
         return Answer(b"ok\n")
     return Answer(f"{' '.join(why.split())}\n".encode(), HTTPStatus.SERVICE_UNAVAILABLE)
-
-
-def _wake(scheduler: BackgroundScheduler, job: str) -> None:
-    """Start a job that waits for its first turn."""
-    if scheduler.get_job(job).next_run_time is None:
-        scheduler.modify_job(job, next_run_time=datetime.now(UTC))
 
 
 def _alive(scheduler: BackgroundScheduler) -> bool:

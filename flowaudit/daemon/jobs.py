@@ -17,9 +17,12 @@ from flowaudit import sql
 from flowaudit.app import App
 from flowaudit.collect import Workers, collect
 from flowaudit.detect import detect
+from flowaudit.discover import discover
+from flowaudit.doctor import capabilities
 from flowaudit.errors import FlowauditError, Stopped
 from flowaudit.metrics import Metrics
-from flowaudit.model import CollectReport, DetectReport
+from flowaudit.model import CollectReport, DetectReport, DiscoverReport
+from flowaudit.topology import Gap
 
 TOLD = 10
 """How many of one collect's problems are logged one by one."""
@@ -30,11 +33,16 @@ log = structlog.stdlib.get_logger("flowaudit.daemon")
 
 @dataclass(frozen=True, slots=True)
 class Cycle:
-    """What one full cycle did; `failures` has one line for each source, detector or query file that failed."""
+    """What one full cycle did; `failures` has one line for each source, detector or query file that failed.
+
+    `warnings` has one for each account or API that did not answer: the rest goes on without it.
+    """
 
     collect: CollectReport
     detect: DetectReport
     failures: tuple[str, ...] = ()
+    discover: DiscoverReport = field(default_factory=DiscoverReport)
+    warnings: tuple[str, ...] = ()
 
     @property
     def exit_code(self) -> int:
@@ -43,8 +51,10 @@ class Cycle:
 
     def summary(self) -> dict[str, Any]:
         """What `run --once --format json` prints."""
+        discover = {"regions": len(self.discover.regions), "interfaces": sum(self.discover.interfaces.values())}
         detect = {"windows": self.detect.windows, "events": self.detect.events, "seconds": self.detect.seconds}
-        return {"collect": self.collect.summary(), "detect": detect, "failures": list(self.failures)}
+        stages = {"discover": discover, "collect": self.collect.summary(), "detect": detect}
+        return stages | {"warnings": list(self.warnings), "failures": list(self.failures)}
 
 
 @dataclass(slots=True)
@@ -82,14 +92,44 @@ class Jobs:
         self._done: set[str] = set()
         self._trouble: dict[str, str] = {}
         self._next: dict[str, float] = {}
+        self._warned: set[str] = set()
 
     def cycle(self) -> Cycle:
         """Run every stage once, in the order of the road."""
         broken = [str(problem) for problem in self._app.sound_catalogue.problems]
+        discovered, unanswered, lost = self.discover()
         collected, missed = self.collect()
         detected, failed = self.detect()
         stopped = ["stopped before the cycle was done: run it again"] if self._stop.is_set() else []
-        return Cycle(collected, detected, (*broken, *missed, *failed, *stopped))
+        failures = (*broken, *lost, *missed, *failed, *stopped)
+        return Cycle(collected, detected, failures, discovered, tuple(unanswered))
+
+    def discover(self) -> tuple[DiscoverReport, list[str], list[str]]:
+        """Ask AWS what exists; return what was found, what did not answer and what failed.
+
+        AWS out of reach is no failure of ours: it is told of once, counted each time, and the rest goes on.
+        """
+        failures, reports, started = Failures("discover", self._metrics), [], time.monotonic()
+        unanswered: list[str] = []
+        with failures.caught():
+            places, unreached = self._app.regions()
+            report = discover(self._app.lake, places, self._app.rules, stop=self._stop)
+            reports.append(report)
+            unanswered = [*unreached, *(_line(gap) for gap in report.gaps)]
+            self._metrics.discovered(report, len(unreached))
+            self._warn(unanswered)
+            self._metrics.capabilities(capabilities(self._app.lake, self._app.sound_catalogue))
+            if any(report.changes.values()):
+                log.info("inventory changed", **report.changes)
+        self._end(failures, started, done=bool(reports), well=not unanswered)
+        return reports[-1] if reports else DiscoverReport(), unanswered, failures.lines
+
+    def _warn(self, lines: list[str]) -> None:
+        """Log what did not answer, each line once for as long as it stays so."""
+        for line in lines:
+            if line not in self._warned:
+                log.warning("no answer from AWS", problem=line)
+        self._warned = set(lines)
 
     def collect(self) -> tuple[CollectReport, list[str]]:
         """Collect from every source, one after the other; return what came and what failed."""
@@ -100,7 +140,7 @@ class Jobs:
                     break
                 with failures.caught(source=source.uri):
                     workers = Workers(patient=True, stop=self._stop, on_batch=self._metrics.collected)
-                    report = collect([(source, window)], self._app.lake, workers)
+                    report = collect([(source, window)], self._app.lake, workers, self._app.atlas())
                     _tell(source.uri, report)
                     reports.append(report)
         # One source out of reach does not make the rest of the house unready.
@@ -134,9 +174,10 @@ class Jobs:
                 return f"no {stage} has succeeded yet" + (f": {t}" if (t := self._trouble.get(stage)) else "")
         return None if self._app.lake.exists() else f"there is no lake at {self._app.lake.uri} any more"
 
-    def _end(self, failures: Failures, started: float, *, done: bool) -> None:
+    def _end(self, failures: Failures, started: float, *, done: bool, well: bool = True) -> None:
         stopped = self._stop.is_set()
-        self._metrics.ended(failures.stage, time.monotonic() - started, well=not failures.lines and not stopped)
+        well = well and not failures.lines and not stopped
+        self._metrics.ended(failures.stage, time.monotonic() - started, well=well)
         if failures.lines:
             self._trouble[failures.stage] = failures.lines[-1]
         if done and not stopped:
@@ -156,6 +197,10 @@ class Jobs:
         view = {"findings_current": self._app.sound_catalogue.views["findings_current"]}
         with sql.connect(self._app.lake, tables=("findings",), views=view) as lake:
             return {(row["detector"], row["severity"]): row["n"] for row in lake.query(OPEN).to_pylist()}
+
+
+def _line(gap: Gap) -> str:
+    return f"{gap.service} {gap.operation} in {gap.account_id} {gap.region}: {gap.reason}: {gap.message}"
 
 
 def _tell(source: str, report: CollectReport) -> None:

@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from textwrap import shorten
 from threading import Event, Lock
 from typing import Any
 
@@ -16,6 +17,8 @@ from flowaudit.topology import Gap
 
 SIDE_BY_SIDE = 8
 """Calls under way at once; botocore's adaptive mode slows all of them down where AWS throttles."""
+SAID = 300
+"""How much of what AWS says is kept; some answers are whole pages."""
 _DENIED = re.compile(r"(?i)access\W?denied|unauthorized|not\W?authori[sz]ed|forbidden|authfailure|optin")
 _THROTTLED = re.compile(r"(?i)throttl|requestlimit|toomanyrequests|slowdown")
 _UNKNOWN = re.compile(r"(?i)invalidaction|unknownoperation|unsupportedoperation|notimplemented|not implemented")
@@ -42,6 +45,10 @@ class Asker:
         """What did not answer so far, each operation once."""
         return tuple(self._gaps[key] for key in sorted(self._gaps))
 
+    def knows(self, service: str, operation: str) -> bool:
+        """Tell whether the installed botocore has this operation."""
+        return operation in self._client(service).meta.method_to_api_mapping
+
     def all(self, service: str, operation: str, key: str, **params: Any) -> list[dict[str, Any]] | None:  # noqa: ANN401
         """Return what all pages of an answer hold under `key`, or None, with a gap noted, where there is no answer."""
         pages = self._asked(service, operation, lambda client: list(self._pages(client, service, operation, params)))
@@ -55,7 +62,7 @@ class Asker:
         gone: Sequence[str] = (),
         **params: Any,  # noqa: ANN401
     ) -> dict[str, Any] | None:
-        """Return one answer, or None: a gap is noted, but not where the thing is `gone` (ends of error codes)."""
+        """Return one answer, or None: a gap is noted, but not where the thing is `gone` (ends of codes, words said)."""
         return self._asked(service, operation, lambda client: self._call(client, service, operation, params), gone)
 
     def each(
@@ -67,6 +74,15 @@ class Asker:
         with ThreadPoolExecutor(min(SIDE_BY_SIDE, len(every)), thread_name_prefix="ask") as pool:
             return list(pool.map(lambda params: self.one(service, operation, gone=gone, **params), every))
 
+    def takes(self, service: str, operation: str, parameter: str) -> bool:
+        """Tell whether the installed botocore knows a parameter; not, where there is no client."""
+        try:
+            meta = self._client(service).meta
+        except BotoCoreError:
+            return False
+        operation_model = meta.service_model.operation_model(meta.method_to_api_mapping[operation])
+        return parameter in operation_model.input_shape.members
+
     def _asked(self, service: str, operation: str, ask: Callable[[Any], Any], gone: Sequence[str] = ()) -> Any:  # noqa: ANN401
         if (service, operation) in self._gaps:
             return None  # what was refused once is not asked again in this look
@@ -74,7 +90,7 @@ class Asker:
             return ask(self._client(service))
         except ClientError as error:
             code = str(error.response.get("Error", {}).get("Code", ""))
-            if not any(code.endswith(end) for end in gone):
+            if not any(code.endswith(sign) or sign in str(error) for sign in gone):
                 self._note(service, operation, _reason(code, str(error)), str(error))
         except BotoCoreError as error:
             self._note(service, operation, "unreachable", str(error))
@@ -112,7 +128,7 @@ class Asker:
                 service=service,
                 operation=operation,
                 reason=reason,
-                message=" ".join(message.split()),
+                message=shorten(re.sub(r"<[^>]*>", " ", message), SAID, placeholder=" …"),
                 transient=reason in ("throttled", "unreachable", "failed"),
             )
 

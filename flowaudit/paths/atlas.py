@@ -40,6 +40,8 @@ WAYS = {
 """What the target of a route begins with, and the way that it names. An ARN is a core network's (Cloud WAN)."""
 SERVICES = {"s3": "S3", "s3express": "S3", "dynamodb": "DYNAMODB"}
 """Services that have prefix lists of their own, by the last part of the list's name, as flow logs call them."""
+WITH_ADDRESSES = ("Interface", "Resource", "ServiceNetwork")
+"""Types of VPC endpoints that are reached by an address of their own."""
 CATCH_ALL = ("AMAZON", "EC2")
 """Services whose ranges hold those of others too: what names another service is the better answer."""
 
@@ -244,7 +246,7 @@ class _Chart:
         self.lists = {each.prefix_list_id: each for each in network.prefix_lists}
         self._cidrs = Prefixes((cidr, True) for cidr in network.cidrs)
         self._endpoints = Prefixes(
-            (address, True) for each in network.endpoints if each.type == "Interface" for address in each.addresses
+            (address, True) for each in network.endpoints if each.type in WITH_ADDRESSES for address in each.addresses
         )
         self._services = Prefixes((cidr, name) for name, cidrs in _service_lists(network) for cidr in cidrs)
         self._tables = {each.route_table_id: Prefixes(self._expanded(each.routes)) for each in network.route_tables}
@@ -312,7 +314,7 @@ class _Chart:
         Of equal CIDRs the local route comes first, then a static one before a prefix list's and both before a
         propagated one (VPC User Guide, "Route priority").
         """
-        for route in sorted(routes, key=_priority):
+        for route in sorted((each for each in routes if each.state != "filtered"), key=_priority):
             if route.destination.startswith("pl-"):
                 yield from ((cidr, route) for cidr in self._cidrs_of(route.destination))
             else:

@@ -133,7 +133,12 @@ class _Judging:
 
     def _facts(self) -> dict[str, _Column]:
         columns = self._plain(*_AS_THEY_ARE)
-        for fact, name in (("next_hop_known", "next_hop_interface_id"), ("resource_known", "resource_id")):
+        flags = {
+            "next_hop_known": "next_hop_interface_id",
+            "resource_known": "resource_id",
+            "interface_known": "interface_id",
+        }
+        for fact, name in flags.items():
             if (array := _array(self._records, name)) is not None:
                 columns[fact] = _flag(array.is_valid())
         for fact, name in (("recorder", "interface_id"), ("next_hop_owner", "next_hop_interface_id")):

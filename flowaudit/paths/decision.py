@@ -102,8 +102,9 @@ class Ends:
 class Facts:
     """What decides a verdict: one distinct combination of a table's values, and the bearing of the remote address.
 
-    `recorder` is what the recording interface is, `next_hop_owner` what the next hop's interface is, as the inventory
-    knows them; `pkt_src` and `pkt_dst` are kinds of the packet's own addresses.
+    `interface_known` is False where interface-id was collected and is empty. `recorder` is what that interface is,
+    `next_hop_owner` what the next hop's interface is, as the inventory knows them; `pkt_src` and `pkt_dst` are kinds of
+    the packet's own addresses.
     """
 
     direction: str | None = None
@@ -114,6 +115,7 @@ class Facts:
     next_hop_owner: str | None = None
     interface_type: str | None = None
     resource_known: bool = False
+    interface_known: bool = True
     recorder: str | None = None
     pkt_src_aws_service: str | None = None
     pkt_dst_aws_service: str | None = None
@@ -261,10 +263,13 @@ RULES = (_by_next_hop_type, _by_traffic_path, _by_next_hop, _by_destination, _by
 
 
 def _vantage(facts: Facts) -> str | None:
-    """Name the kind of a transit recorder; `transit` where only the rewritten addresses betray it."""
+    """Name the kind of a transit recorder; `transit` where only the rewritten addresses betray it.
+
+    Of all recorders only a regional NAT gateway has no interface.
+    """
     if facts.interface_type in TRANSIT_TYPES:
         return facts.interface_type
-    if facts.resource_known:
+    if facts.resource_known or not facts.interface_known:
         return "regional_nat_gateway"
     if facts.recorder in TRANSIT_OWNERS:
         return TRANSIT_OWNERS[facts.recorder]

@@ -12,6 +12,7 @@ FROM flows
 LEFT JOIN nat_conversations AS nat
   ON (flows.path IN ('unknown', 'vpc_resource') OR flows.path_evidence IN ('routes', 'routes_assumed'))
   AND nat.local_addr = flows.local_addr
+  AND nat.local_port = flows.srcport
   AND nat.remote_addr = flows.remote_addr
   AND nat.remote_port = flows.remote_port
   AND nat.protocol = flows.protocol
@@ -29,5 +30,5 @@ WHERE flows.direction = 'egress'
       AND twice.action = flows.action
       AND twice.flow_log_id = coalesce(flows.flow_log_id, '')
       AND twice.span = CAST(floor(epoch(flows.start_time) / 600) AS BIGINT)
-      AND flows.start_time BETWEEN twice.first_start AND twice.last_start
+      AND flows.start_time BETWEEN twice.first_start AND twice.last_end
   )

@@ -14,5 +14,5 @@ WHERE flows.direction = 'ingress'
       AND twice.action = flows.action
       AND twice.flow_log_id = coalesce(flows.flow_log_id, '')
       AND twice.span = CAST(floor(epoch(flows.start_time) / 600) AS BIGINT)
-      AND flows.start_time BETWEEN twice.first_start AND twice.last_start
+      AND flows.start_time BETWEEN twice.first_start AND twice.last_end
   )

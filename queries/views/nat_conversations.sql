@@ -1,6 +1,6 @@
 /*
-What NAT gateways recorded of conversations from inside: who spoke to whom, in spans of five minutes that a record of
-the same conversation may have begun in. A zonal gateway's record has the workload for its source and the packet's
+What NAT gateways recorded of conversations from inside: who spoke to whom from which port, in spans of five minutes
+that a record of the same conversation may have begun in. A zonal gateway's record has the workload for its source and the packet's
 destination beside its own address, a regional one's names the destination itself (VPC User Guide, "Flow log record
 examples"). Only recorders that are known to be NAT gateways count.
 */
@@ -9,6 +9,7 @@ WITH records AS (
     account_id,
     vpc_id,
     srcaddr AS local_addr,
+    srcport AS local_port,
     coalesce(pkt_dstaddr, dstaddr) AS remote_addr,
     dstport AS remote_port,
     protocol,
@@ -30,6 +31,7 @@ spanned AS (
 )
 SELECT
   local_addr,
+  local_port,
   remote_addr,
   remote_port,
   protocol,
@@ -39,4 +41,4 @@ SELECT
   min(start_time) AS first_start,
   max(end_time) AS last_end
 FROM spanned
-GROUP BY local_addr, remote_addr, remote_port, protocol, span
+GROUP BY local_addr, local_port, remote_addr, remote_port, protocol, span

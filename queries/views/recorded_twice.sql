@@ -20,20 +20,31 @@ ranked AS (
   SELECT flow_log_id, row_number() OVER (ORDER BY richness DESC, flow_log_id) AS place
   FROM formats
 ),
-spans AS (
+starts AS (
   SELECT
     interface_id,
     action,
     coalesce(flow_log_id, '') AS flow_log_id,
     CAST(floor(epoch(start_time) / 600) AS BIGINT) AS span,
     min(start_time) AS first_start,
-    max(start_time) AS last_start
+    max(coalesce(end_time, start_time)) AS last_end
   FROM flows
   WHERE action IS NOT NULL
     AND interface_id IS NOT NULL
     AND start_time IS NOT NULL
     AND (SELECT count(*) FROM formats) > 1
   GROUP BY interface_id, action, coalesce(flow_log_id, ''), CAST(floor(epoch(start_time) / 600) AS BIGINT)
+),
+reaching AS (
+  SELECT
+    * EXCLUDE (span),
+    unnest(generate_series(span, greatest(span, CAST(floor(epoch(last_end) / 600) AS BIGINT)))) AS span
+  FROM starts
+),
+spans AS (
+  SELECT interface_id, action, flow_log_id, span, min(first_start) AS first_start, max(last_end) AS last_end
+  FROM reaching
+  GROUP BY interface_id, action, flow_log_id, span
 )
 SELECT
   poorer.interface_id,
@@ -41,8 +52,8 @@ SELECT
   poorer.flow_log_id,
   poorer.span,
   min(richer.first_start) AS first_start,
-  max(richer.last_start) AS last_start
-FROM spans AS poorer
+  max(richer.last_end) AS last_end
+FROM starts AS poorer
 JOIN ranked AS poorer_log ON poorer_log.flow_log_id = poorer.flow_log_id
 JOIN spans AS richer
   ON richer.interface_id = poorer.interface_id AND richer.action = poorer.action AND richer.span = poorer.span

@@ -24,6 +24,8 @@ from tests.cli.conftest import Run
         (["collect", ".", "--until", "now"], 2, "--until needs --since"),
         (["collect", ".", "--since", "-1h", "--until", "-2h"], 2, "--since -1h is not before --until -2h"),
         (["collect", ".", "--format", "xml"], 2, "--format"),
+        *(([verb, "--format", "ocsf"], 2, "'ocsf' is not one of") for verb in ("check", "collect", "detect", "run")),
+        (["sql", "SELECT 1", "--format", "sarif"], 2, "'sarif' is not one of"),
         (["findings", "--severity", "awful"], 2, "--severity"),
         (["findings"], 3, "there is no lake at"),
         (["detect"], 3, "there is no lake at"),

@@ -198,6 +198,7 @@ def test_the_direction_is_recorded_or_follows_from_whose_address_is_whose(ends: 
         ({"interface_type": "transit_gateway"}, "transit_gateway"),
         ({"interface_type": "a_type_of_next_year"}, None),
         ({"resource_known": True}, "regional_nat_gateway"),
+        ({"interface_known": False}, "regional_nat_gateway"),
         ({"recorder": Owner.NAT_GATEWAY}, "nat_gateway"),
         ({"recorder": Owner.VPC_ENDPOINT}, "vpc_endpoint"),
         ({"recorder": Owner.GATEWAY_LOAD_BALANCER_ENDPOINT}, "vpc_endpoint"),
