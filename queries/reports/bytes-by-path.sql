@@ -19,9 +19,8 @@ help = "How much time is one row."
 /*
 What it answers: how much left over each way, hour by hour.
 
-How to read it: one row for each span of time and path; `evidence` is the weakest kind of proof among its records (see
-path_evidence), so that `none` beside a path says that it is a guess of nobody. Accepted egress only, each byte once.
-A span without traffic has no row.
+How to read it: one row for each span of time, path and kind of evidence for it (`none`: not proven, and so `unknown`).
+Accepted egress only, each byte once. A span without traffic has no row.
 
 Blind spots: a record counts for the span in which it began, be it ten minutes long. Ingress has no path and is not in
 here.

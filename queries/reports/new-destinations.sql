@@ -25,7 +25,7 @@ How to read it: one row for each workload (or interface, where the workload is n
 service and region. Accepted egress, each byte once.
 
 Blind spots: a workload that is new itself has new destinations only. What was not collected in the days before looks
-new.
+new. Answers to callers from outside are egress too; they go to a high port (`lowest_port`).
 */
 WITH spoken AS (
   SELECT

@@ -8,8 +8,8 @@ help = "Its name or ARN."
 /*
 What it answers: which interfaces a job, endpoint or notebook had, when, where, and how that is known.
 
-How to read it: one row for each interface. `valid_from` to `valid_to` is when it was the workload's (1970: as long as it
-was there), `seen_until` when it was last found by the inventory, empty while it is there. `attribution` and `confidence`
+How to read it: one row for each interface. `valid_from` to `valid_to` is when it was the workload's (1970: as long as
+it was there), `seen_until` when the inventory found it gone, empty while it is there. `attribution` and `confidence`
 tell how it came to its workload; `bytes_sent` is its accepted egress.
 
 Blind spots: interfaces that lived between two looks of the inventory and were never attributed.
