@@ -83,7 +83,7 @@ def values(params: Mapping[str, Param], given: Mapping[str, str], now: datetime)
         except ConfigError as error:
             mistakes.append(f"{name}: {error}")
     if mistakes:
-        raise ConfigError("\n".join(mistakes))
+        raise ConfigError("; ".join(mistakes))
     return found
 
 

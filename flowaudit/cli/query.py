@@ -10,7 +10,7 @@ import typer
 from flowaudit.cli.options import app_of, closest, report_names, report_params
 from flowaudit.cli.output import Column, Format, FormatOption, facts, printable, say, show, tell, write, write_one
 from flowaudit.cli.sql import MemoryOption, TimeoutOption, asker, limits_of, texts
-from flowaudit.errors import CatalogueError, ConfigError
+from flowaudit.errors import CatalogueError, ConfigError, QueryError
 
 if TYPE_CHECKING:
     from flowaudit.app import App
@@ -82,7 +82,11 @@ def run(
         given = values(report.params, texts(param or ()), now)
     except ConfigError as error:
         raise ConfigError(f"{name}: {error}") from None
-    write(asker(app, limits)(report.sql, given), format)
+    try:
+        result = asker(app, limits)(report.sql, given)
+    except QueryError as error:
+        raise QueryError(f"{name} ({report.file}): {error}") from None
+    write(result, format)
 
 
 def _report(app: App, name: str) -> Report:

@@ -14,7 +14,7 @@ help = "Until when."
 [params.usd_per_gb]
 kind = "number"
 default = 0.045
-help = "Price of a GB that a NAT gateway processes; that of us-east-1, in USD."
+help = "What a NAT gateway takes for a GB, in USD; 0.045 in us-east-1."
 ---*/
 /*
 What it answers: how much traffic with S3 and DynamoDB of the VPC's own region goes over something else than the free

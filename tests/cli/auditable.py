@@ -114,10 +114,8 @@ TODAY = [
     silent(TRAIN, "NODATA", later(5)),
     silent(TRAIN, "SKIPDATA", later(130)),
 ]
-PLAIN = [
-    f"2 {ACCOUNT} {OLD} {LOCAL[OLD]} 203.0.113.5 40000 443 6 4 60 {int(TEN.timestamp())} {int(TEN.timestamp()) + 50} "
-    "ACCEPT OK"
-]
+SECONDS = f"{int(TEN.timestamp())} {int(TEN.timestamp()) + 50}"
+PLAIN = [f"2 {ACCOUNT} {OLD} {LOCAL[OLD]} 203.0.113.5 40000 443 6 4 60 {SECONDS} ACCEPT OK"]
 """Records in the default format, which decides nothing."""
 
 
