@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from flowaudit import catalogue, sql
-from flowaudit.catalogue import Override
+from flowaudit.catalogue import Override, Param
 from flowaudit.config import Policy, shipped
 from flowaudit.errors import CatalogueError, ConfigError
 from flowaudit.model import Severity
@@ -100,15 +100,6 @@ def test_a_shipped_detector_says_what_to_do(detector: catalogue.Detector) -> Non
     assert all(re.fullmatch(r"T\d{4}(\.\d{3})?", technique) for technique in detector.attack)
 
 
-def test_shipped_queries_keep_to_sql_that_other_engines_run() -> None:
-    """Nothing that translation gets wrong: QUALIFY, time_bucket, ordered or measured lists, LIMIT, clauses ALL."""
-    for file in shipped("queries").rglob("*.sql"):
-        statement = re.sub(r"/\*.*?\*/", "", file.read_text(), flags=re.DOTALL)
-        assert not re.search(
-            r"QUALIFY|time_bucket|\blist\([^)]*ORDER BY|\blen\(|\bLIMIT\b|BY ALL|PIVOT|ASOF", statement, re.IGNORECASE
-        ), file
-
-
 # --- what a file says -------------------------------------------------------------------------------------------------
 
 
@@ -134,15 +125,19 @@ def test_a_detector_is_its_header_prose_and_statement(write: Write) -> None:
 
 
 def test_a_report_needs_a_title_only(write: Write) -> None:
-    """Reports have parameters if they like; the window's may be used and need not."""
+    """Reports have parameters if they like: each has a kind and a meaning, and a default unless it must be given."""
     folder = write(
         reports__plain='/*---\ntitle = "Plain"\n---*/\nSELECT 1 AS one',
-        reports__windowed='/*---\ntitle = "W"\n[params]\na = 1\n---*/\nSELECT $a FROM flows WHERE start_time >= $since',
+        reports__windowed='/*---\ntitle = "W"\n[params.since]\nkind = "time"\ndefault = "-1d"\nhelp = "From."\n'
+        '[params.least]\nkind = "integer"\nhelp = "Most."\n---*/\nSELECT $least FROM flows WHERE start_time >= $since',
     )
     reports = catalogue.load([folder]).reports
 
     assert (reports["plain"].title, reports["plain"].params) == ("Plain", {})
-    assert reports["windowed"].params == {"a": 1}
+    assert reports["windowed"].params == {
+        "since": Param(name="since", kind="time", help="From.", default="-1d"),
+        "least": Param(name="least", kind="integer", help="Most."),
+    }
 
 
 def test_views_may_use_each_other_in_any_order(write: Write) -> None:

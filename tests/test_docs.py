@@ -8,8 +8,6 @@ import tomllib
 from pathlib import Path
 
 import pytest
-import sqlglot
-from sqlglot.errors import ErrorLevel
 
 from flowaudit import catalogue, paths
 from flowaudit.catalogue import Detector
@@ -98,13 +96,6 @@ def test_the_documented_detector_is_a_good_one(tmp_path: Path) -> None:
     )
     assert "much-to-one-address" in loaded.detectors
     assert "path-undecided" not in loaded.detectors
-
-
-@pytest.mark.parametrize("detector", DETECTORS, ids=lambda detector: detector.id)
-def test_detectors_can_be_put_into_sparks_words(detector: Detector) -> None:
-    """The SQL of a detector that comes with flowaudit is portable, as docs/detectors.md says."""
-    (spark,) = sqlglot.transpile(detector.sql, read="duckdb", write="spark", unsupported_level=ErrorLevel.RAISE)
-    assert "array_contains" in spark.lower()
 
 
 @pytest.mark.parametrize("table", TABLES)

@@ -129,7 +129,10 @@ def report_params(ctx: typer.Context, incomplete: str) -> Iterable[str]:  # noqa
     """Complete `name=` for each parameter of the report that was named before."""
     from flowaudit.catalogue import parameters
 
-    return [f"{name}=" for name in parameters(_query_files(ctx, "reports")[ctx.params["name"]])]
+    files = _query_files(ctx, "reports")
+    words = [ctx.params["name"], *ctx.args]  # the parser leaves off at the option that is being typed
+    named = next(word for word in words if word in files)
+    return [f"{name}=" for name in parameters(files[named])]
 
 
 def _query_files(ctx: typer.Context, kind: str) -> dict[str, Path]:

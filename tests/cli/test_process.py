@@ -201,6 +201,7 @@ def test_completion_of_reports(monkeypatch: pytest.MonkeyPatch) -> None:
     assert _completed("flowaudit query show route", monkeypatch) == ["route-history"]
     assert _completed("flowaudit query run bytes-by-path --param ", monkeypatch) == ["since=", "until=", "step="]
     assert _completed("flowaudit query run bytes-by-path --param s", monkeypatch) == ["since=", "step="]
+    assert _completed("flowaudit query run bytes-by-path --param since=-1d --param st", monkeypatch) == ["step="]
     assert _completed("flowaudit query run nonsense --param ", monkeypatch) == []
 
 
