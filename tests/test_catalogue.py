@@ -221,6 +221,101 @@ def test_a_mistake_is_told_with_its_line(edits: Mapping[str, str], place: str, m
     assert message in found[0]
 
 
+REPORT = """\
+/*---
+title = "A title"
+
+[params.since]
+kind = "time"
+default = "-1d"
+help = "From when on."
+
+[params.most]
+kind = "integer"
+help = "Bytes."
+---*/
+/* What it answers: something. */
+SELECT interface_id, bytes
+FROM flows
+WHERE start_time >= $since AND bytes > $most
+"""
+
+REPORT_MISTAKES: list[tuple[str, Mapping[str, str], str, str]] = [
+    ("no header", {REPORT: "SELECT 1"}, ":1: ", "must begin with a header"),
+    ("an unknown key", {'title = "A title"': 'title = "A title"\nseverity = "low"'}, ":3: ",
+     "severity: no such key in the header"),
+    ("a param without kind", {'kind = "integer"\n': ""}, ":9: ", "params.most.kind: is missing from the header"),
+    ("a param without meaning", {'help = "Bytes."\n': ""}, ":9: ", "params.most.help: is missing from the header"),
+    ("an unknown kind", {'"integer"': '"int"'}, ":9: ", "params.most.kind: Input should be 'time', 'duration', 'integer'"),
+    ("an unknown key of a param", {'help = "Bytes."': 'help = "Bytes."\ndefalt = 1'}, ":9: ",
+     "params.most.defalt: no such key in the header: did you mean default?"),
+    ("a plain param", {'[params.most]\nkind = "integer"\nhelp = "Bytes."': "[params]\nmost = 1"}, ":10: ",
+     "params.most: must be a table, [params.most], with kind and help and perhaps a default"),
+    ("a default of another kind", {'help = "Bytes."': 'help = "Bytes."\ndefault = "10"'}, ":9: ",
+     "params.most: Value error, default: '10' is no whole number"),
+    ("a default that is true or false", {'help = "Bytes."': 'help = "Bytes."\ndefault = true'}, ":9: ",
+     "params.most: Value error, default: True is no whole number"),
+    ("a list of numbers", {'kind = "integer"': 'kind = "list"\ndefault = [1]'}, ":9: ",
+     "params.most: Value error, default: is no list of text"),
+    ("a default that is no time", {'"-1d"': '"yesterday"'}, ":4: ", "params.since.default: 'yesterday' is no time"),
+    ("a param that is not used", {"AND bytes > $most": ""}, ":9: ", "params.most: is declared, but $most is not used"),
+    ("a param that is not declared", {"$most": "$most + $least"}, ":16: ",
+     "$least is used, but not declared under [params]"),
+    ("a syntax error", {"FROM flows": "FORM flows"}, ":15: ", "Parser Error: syntax error"),
+    ("two statements", {"> $most": "> $most; SELECT 1"}, ":14: ", "exactly one SELECT can be run here; this is SELECT,"),
+    ("a write", {"SELECT interface_id, bytes\nFROM": "DELETE FROM"}, ":14: ",
+     "exactly one SELECT can be run here; this is DELETE"),
+    ("a write in a CTE", {"SELECT interface_id": "WITH x AS (DELETE FROM flows RETURNING 1) SELECT interface_id"}, ":14: ",
+     "A CTE needs a SELECT"),
+    ("a file", {"FROM flows": "FROM read_csv('x.csv')"}, ":14: ", "read_csv() cannot be selected from"),
+    ("an unknown column", {"interface_id": "interface"}, ":14: ", 'Referenced column "interface" not found'),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("edits", "place", "message"), [m[1:] for m in REPORT_MISTAKES], ids=[m[0] for m in REPORT_MISTAKES]
+)
+def test_a_reports_mistake_is_told_with_its_line(
+    edits: Mapping[str, str], place: str, message: str, write: Write
+) -> None:
+    """As a detector's; a sound report beside it stays."""
+    text = REPORT
+    for old, new in edits.items():
+        assert old in text
+        text = text.replace(old, new, 1)
+
+    folder = write(reports__bad=text, reports__good=REPORT)
+    found = catalogue.load([folder], strict=False)
+
+    assert list(found.reports) == ["good"]
+    assert [str(problem).replace(f"{folder}/", "")[: len(place) + 15] for problem in found.problems] == [
+        f"reports/bad.sql{place}"
+    ]
+    assert message in found.problems[0].message
+
+
+COSTLY = [
+    ("sum(a.range * b.range)", {"seconds": 0.5}, "stopped after 0.5 s, the time limit"),
+    ("list(a.range * 1000000 + b.range)", {"memory": "50MB"}, "stopped at 50MB, the memory limit"),
+]
+
+
+@pytest.mark.parametrize(("value", "limits", "message"), COSTLY, ids=["never ends", "takes all memory"])
+def test_a_costly_query_is_refused(
+    value: str, limits: dict[str, Any], message: str, write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Tried on a lake without rows, it may take a few seconds and a little memory; the others have their turn."""
+    head = "'eni-1' AS interface_id, max($since) AS first_seen, max($until) AS last_seen, 1 AS bytes, 1 AS flows"
+    costly = f"SELECT {head}, {value} AS n FROM range(1000000) AS a, range(1000000) AS b WHERE a.range > $most"
+    costly = HEADER + PROSE + costly
+    monkeypatch.setattr("flowaudit.catalogue.TRIAL", sql.Limits(**{"seconds": 20, "disk": "", **limits}))
+    queries = catalogue.load([write(detectors__costly=costly, detectors__good=GOOD)], strict=False)
+
+    assert list(queries.detectors) == ["good"]
+    assert queries.problems[0].file.name == "costly.sql"
+    assert message in queries.problems[0].message
+
+
 def test_views_are_checked_too(write: Write) -> None:
     """A view that cannot be made is told, and so is what is built upon it."""
     found = problems(
