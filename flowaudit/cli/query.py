@@ -8,7 +8,19 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from flowaudit.cli.options import app_of, closest, report_names, report_params
-from flowaudit.cli.output import Column, Format, FormatOption, facts, printable, say, show, tell, write, write_one
+from flowaudit.cli.output import (
+    Column,
+    Format,
+    FormatOption,
+    facts,
+    printable,
+    say,
+    show,
+    show_markdown,
+    tell,
+    write,
+    write_one,
+)
 from flowaudit.cli.sql import MemoryOption, TimeoutOption, asker, limits_of, texts
 from flowaudit.errors import CatalogueError, ConfigError, QueryError
 
@@ -49,6 +61,10 @@ def show_one(ctx: typer.Context, name: NameArgument, format: FormatOption = Form
     report = _report(app_of(ctx), name)
     if format is Format.TABLE:
         _page(report)
+        return
+    if format is Format.MARKDOWN:
+        section(report)
+        print(f"\n```sql\n{report.select}\n```")
         return
     params = [
         {"name": param.name, "kind": param.kind, "default": param.default, "help": param.help}
@@ -100,6 +116,14 @@ def _report(app: App, name: str) -> Report:
     raise ConfigError(f"there is no report {name!r}{meant}; `flowaudit query list` lists all")
 
 
+def section(report: Report) -> None:
+    """Print all about a report but its SQL as a section in Markdown: docs/queries.md is made of these."""
+    print(f"## {report.id}\n\n**{report.title}**\n\n{report.prose}")
+    if report.params:
+        print()
+        show_markdown(_params(report))
+
+
 def _page(report: Report) -> None:
     """Print all about a report."""
     print(f"{report.title}\n")
@@ -107,15 +131,18 @@ def _page(report: Report) -> None:
     tell(report.prose)
     if report.params:
         print()
-        params = list(report.params.values())
-        defaults = ["(must be given)" if param.required else param.written or "(none)" for param in params]
-        rows = {
-            "param": [param.name for param in params],
-            "kind": [param.kind for param in params],
-            "default": defaults,
-            "meaning": [param.help for param in params],
-        }
-        show([Column(name, [printable(cell) for cell in cells]) for name, cells in rows.items()])
+        show(_params(report))
     print()
     for line in report.select.splitlines():
         print(printable(line))
+
+
+def _params(report: Report) -> list[Column]:
+    params = list(report.params.values())
+    cells = {
+        "param": [param.name for param in params],
+        "kind": [param.kind for param in params],
+        "default": ["(must be given)" if param.required else param.written or "(none)" for param in params],
+        "meaning": [param.help for param in params],
+    }
+    return [Column(name, list(map(printable, column))) for name, column in cells.items()]
