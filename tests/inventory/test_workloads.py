@@ -1,391 +1,44 @@
-"""What SageMaker has, as workloads: real botocore clients, with a stand-in for the wire below them or with moto."""
+"""What SageMaker has, as workloads: on a stand-in for the wire below real clients, and on moto."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
-from threading import Lock
-from typing import Any, NamedTuple
+from typing import Any
 
 import boto3
-import botocore.session
 import pytest
-from botocore import xform_name
 from botocore.awsrequest import AWSResponse
-from botocore.validate import ParamValidator
 from moto import mock_aws
 
 from flowaudit.inventory.asking import Asker
 from flowaudit.inventory.workloads import workloads
 from flowaudit.inventory.workloads.kinds import KINDS
-from flowaudit.topology import VpcConfig, Workload
-
-NOW = datetime(2024, 5, 3, 12, tzinfo=UTC)
-HOUR, DAY = timedelta(hours=1), timedelta(days=1)
-MADE, CHANGED, ENDED = NOW - 3 * HOUR, NOW - 2 * HOUR, NOW - HOUR
-ACCOUNT, REGION = "123456789012", "eu-central-1"
-VPC = {"Subnets": ["subnet-b", "subnet-a"], "SecurityGroupIds": ["sg-1"]}
-OWN = VpcConfig(subnets=("subnet-a", "subnet-b"), security_groups=("sg-1",))
-OTHER = VpcConfig(subnets=("subnet-c",), security_groups=("sg-2",))
-OTHER_VPC = {"Subnets": ["subnet-c"], "SecurityGroupIds": ["sg-2"]}
-SESSION = botocore.session.Session()
-SESSION.set_credentials("testing", "testing")
-MODEL = SESSION.get_service_model("sagemaker")
-OPERATIONS = {xform_name(name): name for name in MODEL.operation_names}
-BY_KIND = {kind.kind: kind for kind in KINDS}
-
-
-def arn(resource: str) -> str:
-    """A SageMaker ARN of the tests' account."""
-    return f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:{resource}"
-
-
-def report(answer: dict[str, Any], shape: Any) -> str:
-    """What botocore finds wrong with an answer of a shape."""
-    return str(ParamValidator().validate(answer, shape).generate_report())
-
-
-def mount(target: str, interface: str) -> dict[str, Any]:
-    """A mount target of fs-1, as EFS describes it."""
-    return {
-        "MountTargetId": target,
-        "FileSystemId": "fs-1",
-        "SubnetId": "subnet-a",
-        "LifeCycleState": "available",
-        "NetworkInterfaceId": interface,
-    }
-
-
-class Refusal(NamedTuple):
-    """An error that AWS answers with."""
-
-    code: str
-    message: str = "No."
-
-
-class Wire:
-    """What AWS would answer, below real clients: requests are botocore's own, answers are held to botocore's model.
-
-    An answer is a dict, a Refusal, or what makes one from the parameters; an unknown list is empty, an unknown
-    thing is not found.
-    """
-
-    def __init__(self, **answers: Any) -> None:
-        self.answers = answers
-        self.asked: list[tuple[str, dict[str, Any]]] = []
-        self._lock = Lock()
-        self.clients = {name: SESSION.create_client(name, region_name=REGION) for name in ("sagemaker", "efs")}
-        for client in self.clients.values():
-            client.meta.events.register("before-parameter-build", self._remember)
-            client.meta.events.register("before-call", self._answer)
-
-    def look(
-        self, before: tuple[Workload, ...] = (), since: datetime | None = None, now: datetime = NOW
-    ) -> tuple[dict[str, Workload], frozenset[str], Asker]:
-        """Look once; the workloads by name."""
-        self.asked.clear()
-        ask = Asker(ACCOUNT, REGION, self.clients.__getitem__)
-        found, unlisted = workloads(ask, before, since, now)
-        assert list(found) == sorted(found, key=lambda workload: workload.arn)
-        assert len({workload.name for workload in found}) == len(found)
-        return {workload.name: workload for workload in found}, unlisted, ask
-
-    def described(self) -> list[str]:
-        """Operations other than lists that were asked, in order."""
-        return sorted(operation for operation, _ in self.asked if not operation.startswith("List"))
-
-    def filters(self, operation: str) -> list[dict[str, Any]]:
-        """What lists were filtered by."""
-        return [
-            {key: value for key, value in params.items() if key != "MaxResults"}
-            for asked, params in self.asked
-            if asked == operation
-        ]
-
-    @staticmethod
-    def _remember(params: dict[str, Any], context: dict[str, Any], **_: Any) -> None:
-        context["asked"] = dict(params)
-
-    def _answer(self, model: Any, context: dict[str, Any], **_: Any) -> tuple[AWSResponse, dict[str, Any]]:
-        with self._lock:
-            self.asked.append((model.name, context["asked"]))
-        answer = self.answers.get(model.name, {} if model.name.startswith("List") else Refusal("ResourceNotFound"))
-        answer = answer(context["asked"]) if callable(answer) else answer
-        if isinstance(answer, Refusal):
-            return AWSResponse("", 400, {}, None), {"Error": {"Code": answer.code, "Message": answer.message}}
-        assert not re.findall(r"Unknown parameter.*|Invalid type.*", report(answer, model.output_shape))
-        return AWSResponse("", 200, {}, None), {**answer, "ResponseMetadata": {}}
-
-
-def row_lists(kind: str, field: str) -> bool:
-    """Whether a kind's list has a field."""
-    row = BY_KIND[kind]
-    listing = MODEL.operation_model(OPERATIONS[row.list_operation]).output_shape
-    return field in listing.members[row.key].member.members
-
-
-def item(kind: str, name: str = "one", **more: Any) -> dict[str, Any]:
-    """An item of a kind's list: its name, its ARN and its times, as far as that list has them."""
-    row = BY_KIND[kind]
-    told = {
-        (row.names or (f"{row.resource}Name",))[-1]: name,
-        row.arn or f"{row.resource}Arn": arn(f"{kind.replace('_', '-')}/{name}"),
-        row.created: MADE,
-        row.modified: CHANGED,
-    }
-    return {field: value for field, value in told.items() if row_lists(kind, field)} | more
-
-
-def stands(kind: str, *items: dict[str, Any], describe: Any = None) -> dict[str, Any]:
-    """Answers of a wire: a kind's list, and its description, one for all."""
-    row = BY_KIND[kind]
-    listing = {OPERATIONS[row.list_operation]: {row.key: list(items)}}
-    return listing | ({} if describe is None else {OPERATIONS[row.describe_operation]: describe})
-
-
-DOMAIN = {
-    "DomainId": "d-1",
-    "HomeEfsFileSystemId": "fs-1",
-    "SubnetIds": ["subnet-b", "subnet-a"],
-    "AppNetworkAccessType": "VpcOnly",
-    "DefaultUserSettings": {"SecurityGroups": ["sg-1"]},
-}
-TARGETS = {"MountTargets": [mount("fsmt-1", "eni-2"), mount("fsmt-2", "eni-1")]}
-
-Case = tuple[dict[str, Any], dict[str, Any] | None, dict[str, Any]]
-CASES: dict[str, Case] = {
-    # kind: what its list says, what its description says, what becomes of it
-    "model": (
-        {},
-        {"VpcConfig": VPC, "EnableNetworkIsolation": True},
-        {"vpc_configs": (OWN,), "network_isolation": True},
-    ),
-    "endpoint_config": (
-        {},
-        {"VpcConfig": VPC, "EnableNetworkIsolation": False},
-        {"vpc_configs": (OWN,), "network_isolation": False},
-    ),
-    "endpoint": (
-        {"EndpointStatus": "Updating"},
-        {
-            "EndpointConfigName": "cfg",
-            "ProductionVariants": [{"VariantName": "a", "CurrentInstanceCount": 3}, {"VariantName": "serverless"}],
-            "ShadowProductionVariants": [{"VariantName": "b", "CurrentInstanceCount": 2}],
-        },
-        {"running": True, "instances": 5, "uses": (arn("endpoint-config/cfg"),)},
-    ),
-    "inference_component": (
-        {
-            "InferenceComponentStatus": "InService",
-            "EndpointName": "up",
-            "EndpointArn": arn("endpoint/up"),
-            "VariantName": "a",
-        },
-        None,
-        {"running": True, "parent": arn("endpoint/up"), "uses": (arn("endpoint/up"),)},
-    ),
-    "training_job": (
-        {"TrainingJobStatus": "InProgress"},
-        {
-            "VpcConfig": VPC,
-            "EnableNetworkIsolation": False,
-            "EnableInterContainerTrafficEncryption": True,
-            "TuningJobArn": arn("hyper-parameter-tuning-job/t"),
-            "ResourceConfig": {"InstanceCount": 4, "VolumeSizeInGB": 1},
-        },
-        {
-            "running": True,
-            "vpc_configs": (OWN,),
-            "network_isolation": False,
-            "inter_container_encryption": True,
-            "parent": arn("hyper-parameter-tuning-job/t"),
-            "instances": 4,
-        },
-    ),
-    "processing_job": (
-        {"ProcessingJobStatus": "Stopping"},
-        {
-            "NetworkConfig": {
-                "VpcConfig": VPC,
-                "EnableNetworkIsolation": True,
-                "EnableInterContainerTrafficEncryption": False,
-            },
-            "MonitoringScheduleArn": arn("monitoring-schedule/s"),
-            "ProcessingResources": {
-                "ClusterConfig": {"InstanceCount": 2, "InstanceType": "ml.m5.large", "VolumeSizeInGB": 1}
-            },
-        },
-        {
-            "running": True,
-            "vpc_configs": (OWN,),
-            "network_isolation": True,
-            "inter_container_encryption": False,
-            "parent": arn("monitoring-schedule/s"),
-            "instances": 2,
-        },
-    ),
-    "transform_job": (
-        {"TransformJobStatus": "Failed", "TransformEndTime": ENDED},
-        {"ModelName": "m", "TransformResources": {"InstanceType": "ml.m5.large", "InstanceCount": 2}},
-        {"ended_at": ENDED, "uses": (arn("model/m"),), "instances": 2},
-    ),
-    "hyper_parameter_tuning_job": (
-        {"HyperParameterTuningJobStatus": "InProgress"},
-        {
-            "TrainingJobDefinitions": [
-                {"VpcConfig": OTHER_VPC, "EnableNetworkIsolation": True},
-                {"VpcConfig": VPC, "EnableNetworkIsolation": False},
-            ]
-        },
-        {"running": True, "vpc_configs": (OWN, OTHER), "network_isolation": False},
-    ),
-    "auto_ml_job": (
-        {"AutoMLJobStatus": "InProgress"},
-        {"SecurityConfig": {"VpcConfig": VPC, "EnableInterContainerTrafficEncryption": True}},
-        {"running": True, "vpc_configs": (OWN,), "inter_container_encryption": True},
-    ),
-    "compilation_job": (
-        {"CompilationJobStatus": "STARTING"},
-        {"VpcConfig": VPC},
-        {"running": True, "vpc_configs": (OWN,)},
-    ),
-    "optimization_job": (
-        {"OptimizationJobStatus": "COMPLETED", "OptimizationEndTime": ENDED},
-        {"VpcConfig": VPC},
-        {"ended_at": ENDED, "vpc_configs": (OWN,)},
-    ),
-    "inference_recommendations_job": (
-        {"Status": "PENDING"},
-        {"InputConfig": {"VpcConfig": VPC}},
-        {"running": True, "vpc_configs": (OWN,)},
-    ),
-    "labeling_job": (
-        {"LabelingJobStatus": "Completed"},
-        {"LabelingJobAlgorithmsConfig": {"LabelingJobResourceConfig": {"VpcConfig": VPC}}},
-        {"ended_at": CHANGED, "vpc_configs": (OWN,)},
-    ),
-    "ai_benchmark_job": (
-        {"AIBenchmarkJobStatus": "InProgress"},
-        {"NetworkConfig": {"VpcConfig": VPC}},
-        {"running": True, "vpc_configs": (OWN,)},
-    ),
-    "workforce": (
-        {"Status": "Active", "WorkforceVpcConfig": {"VpcId": "vpc-1", **VPC}},
-        None,
-        {"running": True, "vpc_configs": (OWN,)},
-    ),
-    "notebook_instance": (
-        {"NotebookInstanceStatus": "InService"},
-        {
-            "SubnetId": "subnet-c",
-            "SecurityGroups": ["sg-2"],
-            "NetworkInterfaceId": "eni-1",
-            "DirectInternetAccess": "Enabled",
-        },
-        {"running": True, "vpc_configs": (OTHER,), "interface_ids": ("eni-1",), "internet": "direct"},
-    ),
-    "domain": (
-        {"DomainId": "d-1", "DomainArn": arn("domain/d-1"), "Status": "InService"},
-        DOMAIN,
-        {"running": True, "vpc_configs": (OWN,), "interface_ids": ("eni-1", "eni-2"), "internet": "vpc"},
-    ),
-    "user_profile": (
-        {"DomainId": "d-1", "Status": "InService"},
-        {"UserProfileArn": arn("user-profile/d-1/one"), "UserSettings": {"SecurityGroups": ["sg-9"]}},
-        {
-            "arn": arn("user-profile/d-1/one"),
-            "name": "d-1/one",
-            "parent": arn("domain/d-1"),
-            "uses": (arn("domain/d-1"),),
-        },
-    ),
-    "space": (
-        {"DomainId": "d-1", "Status": "InService"},
-        {"SpaceArn": arn("space/d-1/one")},
-        {"arn": arn("space/d-1/one"), "name": "d-1/one", "parent": arn("domain/d-1"), "uses": (arn("domain/d-1"),)},
-    ),
-    "app": (
-        {"DomainId": "d-1", "SpaceName": "s", "AppType": "JupyterLab", "Status": "InService"},
-        {"AppArn": arn("app/d-1/s/jupyterlab/one")},
-        {
-            "name": "d-1/s/JupyterLab/one",
-            "arn": arn("app/d-1/s/jupyterlab/one"),
-            "running": True,
-            "parent": arn("domain/d-1"),
-            "uses": (arn("space/d-1/s"),),
-        },
-    ),
-    "monitoring_schedule": (
-        {"MonitoringScheduleStatus": "Scheduled"},
-        {
-            "MonitoringScheduleConfig": {
-                "MonitoringJobDefinition": {"NetworkConfig": {"VpcConfig": VPC, "EnableNetworkIsolation": True}}
-            }
-        },
-        {"vpc_configs": (OWN,), "network_isolation": True},
-    ),
-    "cluster": (
-        {"ClusterStatus": "InService"},
-        {
-            "VpcConfig": VPC,
-            "InstanceGroups": [{"CurrentCount": 2}, {"CurrentCount": 1, "OverrideVpcConfig": OTHER_VPC}],
-            "RestrictedInstanceGroups": [{"CurrentCount": 4, "OverrideVpcConfig": OTHER_VPC}],
-        },
-        {"running": True, "vpc_configs": (OWN, OTHER), "instances": 7},
-    ),
-}
-CASES |= {
-    f"{word}_job_definition": (
-        {},
-        {"NetworkConfig": {"VpcConfig": VPC, "EnableInterContainerTrafficEncryption": True}},
-        {"vpc_configs": (OWN,), "inter_container_encryption": True},
-    )
-    for word in ("data_quality", "model_quality", "model_bias", "model_explainability")
-}
-
-
-def test_every_kind_of_the_table_has_its_case() -> None:
-    """No kind goes untested."""
-    assert set(CASES) == set(BY_KIND)
-
-
-@pytest.mark.parametrize("kind", sorted(CASES))
-def test_a_kind_is_read_as_aws_tells_it(kind: str) -> None:
-    """List and description become one workload, and nothing that AWS did not tell is made up."""
-    row, (told, description, expected) = BY_KIND[kind], CASES[kind]
-    wire = Wire(**stands(kind, item(kind, **told), describe=description), DescribeMountTargets=TARGETS)
-    found, unlisted, ask = wire.look()
-    (workload,) = found.values()
-    name = "d-1" if kind == "domain" else "one"
-    status = next((value for field, value in told.items() if field.endswith("Status")), "")
-    known: dict[str, Any] = {"kind": kind, "name": name, "account_id": ACCOUNT, "region": REGION, "status": status}
-    times = {"created_at": MADE, "modified_at": CHANGED if row_lists(kind, row.modified) else MADE}
-    assert workload == Workload(**{"arn": arn(f"{kind.replace('_', '-')}/{name}")} | known | times | expected)
-    assert (unlisted, ask.gaps) == (frozenset(), ())
-
-
-@pytest.mark.parametrize("kind", sorted(BY_KIND))
-def test_the_table_names_what_botocore_knows(kind: str) -> None:
-    """Every operation, filter and field of the table is in botocore's model of SageMaker."""
-    row = BY_KIND[kind]
-    listing = MODEL.operation_model(OPERATIONS[row.list_operation])
-    has = set(listing.output_shape.members[row.key].member.members)
-    names = row.names or (f"{row.resource}Name",)
-    assert has.issuperset(names)
-    if row.described:
-        description = MODEL.operation_model(OPERATIONS[row.describe_operation])
-        assert set(row.arguments or names) <= set(description.input_shape.members)
-        has |= set(description.output_shape.members)
-    assert row.created in has
-    assert (row.arn or f"{row.resource}Arn") in has
-    assert not row.ended or row.ended in has
-    assert not row.running or (row.status or f"{row.resource}Status") in has
-    if row.progress:
-        assert row.since in listing.input_shape.members
-        assert row.progress in listing.input_shape.members["StatusEquals"].enum
-        assert row.progress in row.running
+from flowaudit.topology import Workload
+from tests.sagemaker import (
+    ACCOUNT,
+    BY_KIND,
+    CHANGED,
+    DAY,
+    DOMAIN,
+    ENDED,
+    HOUR,
+    MADE,
+    NOW,
+    OPERATIONS,
+    OTHER,
+    OTHER_VPC,
+    OWN,
+    REGION,
+    TARGETS,
+    VPC,
+    Refusal,
+    Wire,
+    arn,
+    item,
+    stands,
+)
 
 
 def serving(**config: Any) -> dict[str, Any]:
@@ -456,6 +109,28 @@ def test_an_endpoint_outlives_its_configuration() -> None:
         assert "cfg" not in found
         assert found["up"].modified_at == CHANGED + step * HOUR
         assert found["up"].vpc_configs == (OWN, OTHER)
+
+
+def test_a_job_has_the_vpc_of_a_model_that_was_deleted_since() -> None:
+    """A model may be deleted under the job that runs it: it is dropped, but it was known."""
+    begun = item("transform_job", TransformJobStatus="InProgress")
+    wire = Wire(**stands("transform_job", begun, describe={"ModelName": "m"}))
+    found, _, _ = wire.look((workload("model", "m"),), NOW - HOUR)
+    assert {name: found[name].vpc_configs for name in found} == {"one": (OWN,)}
+
+
+def test_a_vpc_config_without_subnets_is_none() -> None:
+    """AWS may say that there is no VPC by an empty one."""
+    empty: dict[str, Any] = {"VpcConfig": {"Subnets": [], "SecurityGroupIds": []}}
+    found, _, _ = Wire(**serving(**empty)).look()
+    assert found["cfg"].vpc_configs == (OWN, OTHER)
+
+
+def test_a_labeling_job_ends_when_it_was_changed_last() -> None:
+    """SageMaker tells no time of its end; one in progress has none."""
+    jobs = [item("labeling_job", status, LabelingJobStatus=status) for status in ("InProgress", "Stopped")]
+    found, _, _ = Wire(**stands("labeling_job", *jobs, describe={})).look()
+    assert (found["InProgress"].ended_at, found["Stopped"].ended_at) == (None, CHANGED)
 
 
 def test_names_are_matched_to_arns_that_aws_writes_otherwise() -> None:
@@ -559,7 +234,7 @@ def test_a_changed_domain_changes_all_that_lies_in_it() -> None:
 
 def test_apps_that_are_over_are_not_there() -> None:
     """AWS lists an app for a day after it was deleted."""
-    wire = Wire(**stands("app", {**APP, "Status": "Deleted"}))
+    wire = Wire(**stands("app", {**APP, "Status": "Deleted"}, describe={"AppArn": arn("app/d-1/ann/x/default")}))
     assert wire.look()[0] == {}
 
 

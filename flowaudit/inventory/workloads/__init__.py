@@ -9,7 +9,8 @@ from itertools import product
 from typing import Any
 
 from flowaudit.inventory.asking import Asker
-from flowaudit.inventory.workloads.kinds import KINDS, Answer, Kind, at
+from flowaudit.inventory.workloads.answers import Answer, at
+from flowaudit.inventory.workloads.kinds import KINDS, Kind
 from flowaudit.topology import VpcConfig, Workload
 
 _MARGIN = timedelta(hours=1)
@@ -95,13 +96,12 @@ class _Look:
             yield {}
             return
         newest = max((workload.modified_at for workload in known if workload.modified_at), default=None)
-        first = self._since is None or newest is None
+        seen = [time for time in (self._since, newest) if time]
+        first = self._since not in seen or newest not in seen
         if first or any(workload.running for workload in known):
-            longest = kind.longest_days and {"CreationTimeAfter": self._now - timedelta(days=kind.longest_days)}
-            yield {"StatusEquals": kind.progress} | (longest or {})
-        yield {
-            kind.since: self._now - _FIRST if first else min(self._since or self._now, newest or self._now) - _MARGIN
-        }
+            longest = {"CreationTimeAfter": self._now - kind.longest} if kind.longest else {}
+            yield {"StatusEquals": kind.progress, **longest}
+        yield {kind.since: self._now - _FIRST if first else min(seen) - _MARGIN}
 
     def _in_domain(self, item: Answer) -> Answer:
         """Return an item with the domain that it lies in, if it does."""
@@ -153,7 +153,7 @@ class _Look:
             return None
         homes = [{"FileSystemId": home} for home in at(domain, "HomeEfsFileSystemId")]
         answers = self._ask.each("efs", "describe_mount_targets", homes, gone=_GONE)
-        targets = [target for answer in answers if answer for target in answer["MountTargets"]]
+        targets = [target for answer in answers if answer for target in at(answer, "MountTargets")]
         if self._refused("describe_mount_targets") and domain["DomainId"] in known:
             targets = [{"NetworkInterfaceId": found} for found in known[domain["DomainId"]].interface_ids]
         self._domains[domain["DomainId"]] = domain

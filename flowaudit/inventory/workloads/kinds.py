@@ -5,56 +5,15 @@ Names and fields are those of the SageMaker API reference (`List…`, `Describe�
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from datetime import timedelta
+from typing import NamedTuple
 
 from botocore import xform_name
 
+from flowaudit.inventory.workloads.answers import Answer, VpcConfigs, at, both, configs, subnets
 from flowaudit.topology import VpcConfig
-
-Answer = Mapping[str, Any]
-"""An item of a list, or an answer of Describe…, or both in one."""
-VpcConfigs = Callable[[Answer], tuple[VpcConfig, ...]]
-
-
-def at(answer: Answer, path: str) -> list[Any]:
-    """Return everything at a dotted path, through lists on the way: `ProductionVariants.ModelName`."""
-    found: list[Any] = [answer]
-    for step in path.split("."):
-        found = [outer[step] for outer in found if outer.get(step) is not None]
-        found = [inner for outer in found for inner in (outer if isinstance(outer, list) else [outer])]
-    return found
-
-
-def configs(*paths: str) -> VpcConfigs:
-    """Return what reads each VpcConfig at the paths."""
-
-    def read(answer: Answer) -> tuple[VpcConfig, ...]:
-        found = [config for path in paths for config in at(answer, path)]
-        return tuple(_config(at(config, "Subnets"), at(config, "SecurityGroupIds")) for config in found)
-
-    return read
-
-
-def subnets(path: str, *groups: str) -> VpcConfigs:
-    """Return what reads the subnets at a path, with the security groups at the first other path that has any."""
-
-    def read(answer: Answer) -> tuple[VpcConfig, ...]:
-        found = at(answer, path)
-        return (_config(found, next(filter(None, (at(answer, group) for group in groups)), [])),) if found else ()
-
-    return read
-
-
-def both(*reads: VpcConfigs) -> VpcConfigs:
-    """Return what reads all that these read."""
-    return lambda answer: tuple(config for read in reads for config in read(answer))
-
-
-def _config(subnet_ids: list[str], groups: list[str]) -> VpcConfig:
-    return VpcConfig(subnets=tuple(sorted(subnet_ids)), security_groups=tuple(sorted(groups)))
-
 
 _VPC_CONFIG = configs("VpcConfig")
 
@@ -73,7 +32,7 @@ class Kind:
 
     `resource` is SageMaker's word for it, `key` where the list's items lie. `names` are the fields that name it, of
     which `arguments` are what Describe… calls them. `running` are the statuses in which it can have interfaces. A job
-    has a `progress`, the status that jobs in progress are listed by, and `since`, the filter by time; `longest_days`
+    has a `progress`, the status that jobs in progress are listed by, and `since`, the filter by time; `longest`
     bounds how long ago a job in progress can have begun. A `restless` kind changes without its list telling, and is
     described at every look; one not `described` is told in full by its list. `network` is where the two flags lie,
     `parents` are paths to the ARN of what it is a part of, and the `instances` at the paths are summed.
@@ -93,7 +52,7 @@ class Kind:
     running: tuple[str, ...] = ()
     progress: str | None = None
     since: str = "LastModifiedTimeAfter"
-    longest_days: int | None = None
+    longest: timedelta | None = None
     restless: bool = False
     vpc: VpcConfigs = _VPC_CONFIG
     network: tuple[str, ...] = ("",)
@@ -268,7 +227,7 @@ KINDS: tuple[Kind, ...] = (
         key="TrainingJobSummaries",
         running=_JOB,
         progress="InProgress",
-        longest_days=60,  # jobs wait and run for 28 days each at most; the filter by status pages through all there are
+        longest=timedelta(days=60),  # they wait and run for 28 days each; a list by status goes through all there are
         ended="TrainingEndTime",
         parents=("TuningJobArn", "AutoMLJobArn", "LabelingJobArn"),
         instances=(
