@@ -7,8 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from enum import StrEnum
-from shutil import get_terminal_size
-from textwrap import fill
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -27,6 +25,7 @@ from flowaudit.cli.output import (
     say,
     show,
     show_markdown,
+    tell,
     volume,
     write,
     write_objects,
@@ -261,10 +260,7 @@ def _page(finding: Finding, prose: str) -> None:
     for name, rows in tables.items():
         print(f"\n{name}")
         show(_table(rows))
-    if prose:
-        width = min(get_terminal_size().columns, 100)
-        for paragraph in prose.split("\n\n"):
-            print(f"\n{fill(' '.join(paragraph.split()), width)}")
+    tell(prose)
     if "interface_id" in finding.key and "top_remotes" in finding.evidence:
         print(f"\nWhy it says so: flowaudit explain {finding.id}")
 
