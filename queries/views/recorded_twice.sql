@@ -5,7 +5,14 @@ traffic-path, then the packet's addresses, then flow-direction), of equals the o
 not have, because it began later, failed or records accepted traffic only, is taken from the other. Looked at in spans
 of ten minutes, the longest aggregation interval, so that where one flow log takes over from another nothing is lost.
 */
-WITH formats AS (
+WITH watched AS (
+  SELECT interface_id
+  FROM flows
+  WHERE interface_id IS NOT NULL
+  GROUP BY interface_id
+  HAVING min(coalesce(flow_log_id, '')) <> max(coalesce(flow_log_id, ''))
+),
+formats AS (
   SELECT
     coalesce(flow_log_id, '') AS flow_log_id,
     max(CASE WHEN next_hop_interface_id IS NOT NULL OR next_hop_interface_type IS NOT NULL THEN 8 ELSE 0 END)
@@ -13,7 +20,8 @@ WITH formats AS (
     + max(CASE WHEN pkt_dstaddr IS NOT NULL THEN 2 ELSE 0 END)
     + max(CASE WHEN flow_direction IS NOT NULL THEN 1 ELSE 0 END) AS richness
   FROM flows
-  WHERE log_status = 'OK' OR log_status IS NULL
+  WHERE (log_status = 'OK' OR log_status IS NULL)
+    AND interface_id IN (SELECT interface_id FROM watched)
   GROUP BY coalesce(flow_log_id, '')
 ),
 ranked AS (
@@ -30,9 +38,8 @@ starts AS (
     max(coalesce(end_time, start_time)) AS last_end
   FROM flows
   WHERE action IS NOT NULL
-    AND interface_id IS NOT NULL
+    AND interface_id IN (SELECT interface_id FROM watched)
     AND start_time IS NOT NULL
-    AND (SELECT count(*) FROM formats) > 1
   GROUP BY interface_id, action, coalesce(flow_log_id, ''), CAST(floor(epoch(start_time) / 600) AS BIGINT)
 ),
 reaching AS (
