@@ -149,9 +149,10 @@ def detectors(arguments: argparse.Namespace) -> dict[str, Any]:
     span = {"since": data.BEGIN, "until": data.BEGIN + timedelta(days=2)}
     limits = sql.Limits(memory="4GB", threads=CPUS)
     each: dict[str, float] = {}
-    with _measured() as figures, sql.connect(
-        Lake(str(_lake(arguments))), views=found.views, once=SHARED, limits=limits
-    ) as lake:
+    with (
+        _measured() as figures,
+        sql.connect(Lake(str(_lake(arguments))), views=found.views, once=SHARED, limits=limits) as lake,
+    ):
         for name, detector in found.detectors.items():
             started = time.perf_counter()
             lake.query(detector.sql, {**detector.params, **span})

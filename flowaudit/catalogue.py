@@ -21,7 +21,7 @@ from typing import Annotated, Any
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from flowaudit import sql
+from flowaudit import sentences, sql
 from flowaudit.config import Detector as Override
 from flowaudit.config.values import Interval
 from flowaudit.errors import CatalogueError, ConfigError, QueryError
@@ -67,6 +67,8 @@ class Detector(Query):
     window: timedelta
     key: tuple[str, ...]
     needs: tuple[str, ...]
+    resolve: timedelta
+    says: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +139,8 @@ class _DetectorHeader(_ReportHeader):
     window: Interval
     key: Annotated[_Texts, Field(min_length=1)]
     needs: _Texts
+    resolve: Interval = timedelta(hours=24)
+    says: str = ""
 
 
 _HEADERS: dict[str, type[_ReportHeader]] = {"detectors": _DetectorHeader, "reports": _ReportHeader}
@@ -314,6 +318,8 @@ def _check_result(file: _File, detector: Detector, result: pa.Schema) -> Iterato
         elif name in HEAD and not HEAD[name](result.field(name).type):
             expected = HEAD[name].__name__.removeprefix("is_")
             yield file.problem(f"the result's {name} is {result.field(name).type}, no {expected}", _select_line(file))
+    for mistake in sentences.mistakes(detector.says, result.names):
+        yield file.problem(f"says: {mistake}", file.line_of("says"))
 
 
 def _sql_problem(file: _File, error: QueryError) -> Problem:
@@ -360,6 +366,7 @@ def _configure(
                 detector,
                 severity=override.severity or detector.severity,
                 every=override.every or detector.every,
+                resolve=override.resolve or detector.resolve,
                 params=_filled(detector.params, policy) | dict(override.params),
             )
     if mistakes:

@@ -25,7 +25,7 @@ from flowaudit.model import CollectReport, DetectReport, Severity
 
 UNEXPECTED = "unexpected"
 """The kind of a failure that nobody foresaw: a fault in flowaudit, whose traceback is in the log."""
-EVENTS = ("opened", "seen", "reopened", "resolved")
+EVENTS = ("opened", "seen", "reopened", "resolved", "muted", "unmuted")
 JOBS = ("collect", "detect")
 """The stages that run by themselves, as jobs of the daemon."""
 SECONDS = (0.1, 0.5, 1, 5, 15, 30, 60, 120, 300, 600, 1800, 3600)

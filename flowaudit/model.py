@@ -162,6 +162,7 @@ class Sighting:
     detector: str
     severity: Severity
     title: str
+    sentence: str
     key: dict[str, Any]
     window: Window
     first_seen: datetime

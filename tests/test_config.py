@@ -233,7 +233,6 @@ BAD = {
     'http.listen = "9184"': "http.listen: must be host:port, as in 127.0.0.1:9184 or [::1]:9184",
     'http.listen = "localhost:65536"': "http.listen: must be host:port, as in 127.0.0.1:9184 or [::1]:9184",
     'http.listen = "::1:9184"': "http.listen: must be host:port, as in 127.0.0.1:9184 or [::1]:9184",
-    "[[mutes]]": "mutes: is not supported in this version: remove it",
     "[[sinks]]": "sinks: is not supported in this version: remove it",
     "[setup]": "setup: is not supported in this version: remove it",
 }
@@ -248,7 +247,9 @@ def test_one_mistake_is_one_line(write: Write, text: str, expected: str) -> None
 BAD_VARIABLES = {
     "LAKE__URL": "lake.url: no such key: did you mean uri?",
     "LAKE": "lake: must be a table",
-    "DEBUG": ("debug: no such key: there are aws, detectors, http, lake, policy, queries, schedule, scope, sources"),
+    "DEBUG": (
+        "debug: no such key: there are aws, detectors, http, lake, mutes, policy, queries, schedule, scope, sources"
+    ),
     "SCHEDULE__DETECT": (
         "schedule.detect: 'x' is no duration: write a whole number and s, m, h or d, as in 30s, 5m, 24h, 30d"
     ),

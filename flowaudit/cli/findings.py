@@ -1,7 +1,9 @@
-"""`flowaudit findings` and `flowaudit findings show`."""
+"""`flowaudit findings`, and what can be done with one: show, mute, unmute."""
 
 from __future__ import annotations
 
+import getpass
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -31,6 +33,7 @@ from flowaudit.cli.output import (
     write,
     write_one,
 )
+from flowaudit.cli.records import write_records
 from flowaudit.errors import ConfigError
 from flowaudit.model import Severity
 
@@ -47,7 +50,7 @@ LISTED = """
 SELECT {columns} FROM findings_current
 WHERE ($state IS NULL OR state = $state) AND list_contains($severities, severity)
   AND ($detectors IS NULL OR list_contains($detectors, detector)) AND starts_with(id, $id)
-ORDER BY state, list_position($severities, severity), last_seen DESC, id
+ORDER BY list_position(['open', 'muted', 'resolved'], state), list_position($severities, severity), last_seen DESC, id
 """
 
 group = typer.Typer(invoke_without_command=True, rich_markup_mode=None)
@@ -57,9 +60,13 @@ class State(StrEnum):
     """Whether a finding still stands."""
 
     OPEN = "open"
+    MUTED = "muted"
     RESOLVED = "resolved"
 
 
+IdArgument = Annotated[
+    str, typer.Argument(metavar="ID", autocompletion=finding_ids, help="A finding's id, or how it begins.")
+]
 SeverityOption = Annotated[Severity | None, typer.Option("--severity", help="At least this bad.")]
 FailOnOption = Annotated[
     Severity | None, typer.Option("--fail-on", help="Exit 1 if an open one among those listed is at least this bad.")
@@ -77,7 +84,7 @@ def findings(
 ) -> None:
     """List findings, the open and worst first.
 
-    `flowaudit findings show ID` tells all about one.
+    `findings show ID` tells all about one, `findings mute ID` silences it for a time.
     """
     if ctx.invoked_subcommand:
         return
@@ -95,9 +102,9 @@ def findings(
 @group.command("show")
 def show_one(
     ctx: typer.Context,
-    id: Annotated[
-        str, typer.Argument(metavar="ID", autocompletion=finding_ids, help="A finding's id, or how it begins.")
-    ],
+    id: IdArgument,
+    records: Annotated[bool, typer.Option("--records", help="The flow log records behind it instead.")] = False,
+    limit: Annotated[int | None, typer.Option(min=1, metavar="N", help="At most so many records.")] = None,
     format: FormatOption = Format.TABLE,
 ) -> None:
     """Tell all about one finding.
@@ -105,17 +112,73 @@ def show_one(
     What was seen, what it means and what to do.
     """
     app = app_of(ctx)
+    finding = _one(app, id)
+    if limit and not records:
+        raise ConfigError("--limit is for the records: add --records")
+    if records:
+        write_records(app, finding, limit, format)
+    elif format is Format.TABLE:
+        detector = app.sound_catalogue.detectors.get(finding.detector)
+        _page(finding, detector.prose if detector else "")
+    elif format in (Format.JSON, Format.NDJSON):
+        write_one(asdict(finding), format)
+    else:
+        write(_read(app, id=finding.id), format)
+
+
+@group.command("mute")
+def mute_one(
+    ctx: typer.Context,
+    id: IdArgument,
+    until: Annotated[str, typer.Option(metavar="TIME", help="How long or until when: 30d, 2027-01-01 or RFC 3339.")],
+    reason: Annotated[str, typer.Option(metavar="TEXT", help="Why.")],
+    owner: Annotated[str | None, typer.Option(metavar="NAME", help="Who answers for it, else you.")] = None,
+) -> None:
+    """Silence one finding for a time.
+
+    It is still kept up, but does not count as open.
+    """
+    from flowaudit.findings import mute
+
+    app, now = app_of(ctx), datetime.now(UTC)
+    finding, end, who = _one(app, id), _end(until, now), _you() if owner is None else owner
+    mute(app.lake, finding.id, end, who, reason, now)
+    say(f"{finding.id} is muted until {plain(end)}")
+
+
+@group.command("unmute")
+def unmute_one(ctx: typer.Context, id: IdArgument) -> None:
+    """End the mute of one finding."""
+    from flowaudit.findings import unmute
+
+    app = app_of(ctx)
+    finding = _one(app, id)
+    unmute(app.lake, finding.id, datetime.now(UTC))
+    say(f"{finding.id} is muted no longer")
+
+
+def _end(text: str, now: datetime) -> datetime:
+    """Return the moment that is so far from now, or that is named; raises ConfigError."""
+    from flowaudit.config import parse_duration, parse_time
+
+    return now + parse_duration(text) if text[-1:] in "smhd" and text[:1].isdigit() else parse_time(text, now)
+
+
+def _you() -> str:
+    """Return the name of who is logged in; raises ConfigError where nobody is."""
+    try:
+        return os.environ.get("USER") or getpass.getuser()
+    except (KeyError, OSError):
+        raise ConfigError("nobody is logged in here by name: say with --owner who answers for the mute") from None
+
+
+def _one(app: App, id: str) -> Finding:
+    """Return the finding whose id begins so; raises ConfigError where that is not one."""
     found = _findings(_read(app, id=id))
     if len(found) != 1:
         which = f"{len(found)} begin with it: {', '.join(one.id for one in found[:10])}" if found else "there is none"
         raise ConfigError(f"{id!r} names no one finding, {which}; `flowaudit findings` lists them")
-    if format is Format.TABLE:
-        detector = app.sound_catalogue.detectors.get(found[0].detector)
-        _page(found[0], detector.prose if detector else "")
-    elif format in (Format.JSON, Format.NDJSON):
-        write_one(asdict(found[0]), format)
-    else:
-        write(_read(app, id=found[0].id), format)
+    return found[0]
 
 
 def _read(
@@ -165,7 +228,7 @@ def _paired(findings: Sequence[Finding]) -> list[Column]:
     now = datetime.now(UTC)
     return [
         Column("severity", [f"{one.severity}\n{one.id}" for one in findings]),
-        Column("detector", [f"{one.detector}\n{printable(_words(one.key))}" for one in findings]),
+        Column("finding", [f"{one.detector}\n{printable(one.sentence)}" for one in findings]),
         Column("volume", [f"{volume(one.bytes)}\n{count(one.flows, 'flow')}" for one in findings], right=True),
         Column("last seen", [f"{ago(one.last_seen, now)}\n{one.state}" for one in findings], right=True),
     ]
@@ -182,6 +245,7 @@ def _flat(findings: Sequence[Finding]) -> list[Column]:
         Column("last_seen", [plain(one.last_seen) for one in findings]),
         Column("flows", [str(one.flows) for one in findings], right=True),
         Column("bytes", [volume(one.bytes) for one in findings], right=True),
+        Column("sentence", [printable(one.sentence) for one in findings]),
     ]
 
 
@@ -191,11 +255,17 @@ def _words(key: Mapping[str, Any]) -> str:
 
 def _page(finding: Finding, prose: str) -> None:
     """Print all about one finding."""
+    width = min(get_terminal_size().columns, 100)
     lists = {name: value for name, value in finding.evidence.items() if isinstance(value, list) and value}
     tables = {name: rows for name, rows in lists.items() if all(isinstance(row, dict) for row in rows)}
     print(f"{finding.severity.upper()}: {printable(finding.title)}\n")
+    print(f"{fill(printable(finding.sentence), width)}\n")
+    workload = {name: value for name, value in finding.evidence.items() if name.startswith("workload")}
+    mute = {"muted until": finding.until, "owner": finding.owner, "reason": finding.reason}
     facts(
         {"id": finding.id, "state": finding.state, "detector": finding.detector}
+        | (mute if finding.until else {})
+        | {name: value for name, value in workload.items() if name not in tables and value not in (None, [])}
         | finding.key
         | {"first seen": finding.first_seen, "last seen": finding.last_seen}
         | {"volume": f"{volume(finding.bytes)} in {count(finding.flows, 'flow')}"}
@@ -205,7 +275,6 @@ def _page(finding: Finding, prose: str) -> None:
         print(f"\n{name}")
         show(_table(rows))
     if prose:
-        width = min(get_terminal_size().columns, 100)
         for paragraph in prose.split("\n\n"):
             print(f"\n{fill(' '.join(paragraph.split()), width)}")
 

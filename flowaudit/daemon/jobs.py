@@ -112,7 +112,8 @@ class Jobs:
         failures, reports, started = Failures("detect", self._metrics), [], time.monotonic()
         due = self._due(started)
         with failures.caught():
-            report = detect(self._app.lake, self._app.sound_catalogue, only=set(due), stop=self._stop)
+            queries, mutes = self._app.sound_catalogue, self._app.mutes
+            report = detect(self._app.lake, queries, only=set(due), stop=self._stop, mutes=mutes)
             self._next |= due
             reports.append(report)
             self._metrics.detected(report)
