@@ -126,6 +126,8 @@ def test_a_detector_is_its_header_prose_and_statement(write: Write) -> None:
         window=timedelta(hours=1),
         key=("interface_id",),
         needs=("interface_id",),
+        resolve=timedelta(hours=24),
+        says="",
         params={"most": 10},
         prose="What it means: something.",
         sql=GOOD,

@@ -90,8 +90,9 @@ def findings(
         return
     app = app_of(ctx)
     ids = list(known(detector, app.sound_catalogue.detectors)) if detector else None
-    table = _read(app, state=state, least=severity or Severity.LOW, detectors=ids)
-    if format in (Format.TABLE, Format.MARKDOWN):
+    listed = format in (Format.TABLE, Format.MARKDOWN)
+    table = _read(app, state=state, least=severity or Severity.LOW, detectors=ids, evidence=not listed)
+    if listed:
         _list(_findings(table), format)
     else:
         write(table, format, documents=("key", "evidence"))
@@ -188,8 +189,9 @@ def _read(
     least: Severity = Severity.LOW,
     detectors: Sequence[str] | None = None,
     id: str = "",
+    evidence: bool = True,
 ) -> pa.Table:
-    """Return findings as they stand, with the columns of `Finding`."""
+    """Return findings as they stand, with the columns of `Finding`; `evidence` is what takes long."""
     from flowaudit import sql
     from flowaudit.findings import Finding
 
@@ -197,7 +199,8 @@ def _read(
     params = {"state": state and str(state), "severities": severities, "detectors": detectors, "id": id}
     views = {"findings_current": app.sound_catalogue.views["findings_current"]}
     with sql.connect(lake_of(app), tables=("findings",), views=views) as lake:
-        return lake.query(LISTED.format(columns=", ".join(Finding.__slots__)), params)
+        columns = [name if evidence or name != "evidence" else f"'{{}}' AS {name}" for name in Finding.__slots__]
+        return lake.query(LISTED.format(columns=", ".join(columns)), params)
 
 
 def _findings(table: pa.Table) -> list[Finding]:

@@ -108,23 +108,18 @@ class Story:
         own = {name: row[name] if row[name] != now[name] else None for name in ("evidence", "sentence")}
         self._add(event, state, row, {**now, **{f"window_{name}": value for name, value in own.items()}})
 
-    def hear(self, resolve: timedelta, covered: Covered) -> None:
-        """Resolve the finding if it was silent for so long while nothing was hidden."""
+    def hear(self, resolve: Mapping[str, timedelta], covered: Covered) -> None:
+        """Resolve the finding if it was silent for its detector's resolve time while nothing was hidden."""
         was = self.standing
-        quiet = Window(self.now - SETTLED - resolve, self.now - SETTLED)
-        if was is None or was["state"] == RESOLVED or was["last_seen_ever"] > quiet.since:
-            return
-        if covered(json.loads(was["key"]), quiet):
-            self._add("resolved", RESOLVED, {"window_start": quiet.since, "window_end": quiet.until})
+        if was is not None and is_over(was, resolve, covered, self.now):
+            silence = quiet(resolve[was["detector"]], self.now)
+            self._add("resolved", RESOLVED, {"window_start": silence.since, "window_end": silence.until})
 
     def settle(self, before: Row | None) -> None:
         """Say so where another mute is in force than `before`, or one where there was none."""
         was = self.standing
-        if was is None or was["state"] == RESOLVED:
-            return
-        mute = mute_in_force(was, self.mutes, self.now)
-        if mute != _mute_of(before):
-            self._add("muted" if mute["until"] else "unmuted", OPEN, {})
+        if was is not None and is_muted_anew(was, before, self.mutes, self.now):
+            self._add("muted" if mute_in_force(was, self.mutes, self.now)["until"] else "unmuted", OPEN, {})
 
     def mute(self, until: datetime, owner: str, reason: str) -> None:
         """Put the finding under a mute of somebody's own."""
@@ -159,19 +154,38 @@ _CARRIED = (
 )
 
 
+def quiet(resolve: timedelta, now: datetime) -> Window:
+    """Return the span that has to be silent for a finding to be resolved now."""
+    return Window(now - SETTLED - resolve, now - SETTLED)
+
+
+def is_over(finding: Row, resolve: Mapping[str, timedelta], covered: Covered, now: datetime) -> bool:
+    """Tell whether a finding was silent for the resolve time of its detector, if that is judged, and nothing hidden."""
+    time = resolve.get(finding["detector"])
+    if time is None or finding["state"] == RESOLVED:
+        return False
+    silence = quiet(time, now)
+    return finding["last_seen_ever"] <= silence.since and covered(json.loads(finding["key"]), silence)
+
+
+def is_muted_anew(finding: Row, before: Row | None, mutes: Sequence[Mute], now: datetime) -> bool:
+    """Tell whether a finding that stands is under another mute than `before`, or under none any longer."""
+    return finding["state"] != RESOLVED and mute_in_force(finding, mutes, now) != _mute_of(before)
+
+
 def mute_in_force(finding: Row, mutes: Sequence[Mute], now: datetime) -> dict[str, Any]:
     """Return the columns of the mute that holds a finding now: somebody's own comes before the configuration's."""
     own = _mute_of(finding)
     if own["muted_by"] == COMMAND and own["until"] > now:
         return own
-    key = json.loads(finding["key"])
     for mute in mutes:
-        if mute.detector == finding["detector"] and mute.until > now and _matches(mute.key, key):
+        if mute.detector == finding["detector"] and mute.until > now and _matches(mute.key, finding["key"]):
             return {"until": mute.until, "owner": mute.owner, "reason": mute.reason, "muted_by": CONFIG}
     return dict.fromkeys(MUTE)
 
 
-def _matches(patterns: Mapping[str, str], key: Mapping[str, Any]) -> bool:
+def _matches(patterns: Mapping[str, str], document: str) -> bool:
+    key = json.loads(document)
     return all(name in key and fnmatchcase(str(key[name]), pattern) for name, pattern in patterns.items())
 
 

@@ -22,9 +22,10 @@ def mute(lake: Lake, id: str, until: datetime, owner: str, reason: str, now: dat
     """Note that a finding, by its whole id, is muted; raises ConfigError where that makes no sense, and LakeError."""
     if until <= now:
         raise ConfigError(f"{until:%Y-%m-%d %H:%M} UTC has passed: name a moment to come, as in 30d or 2027-01-01")
-    for name, text in (("reason", reason), ("owner", owner)):
-        if not text.strip():
-            raise ConfigError(f"a mute has a {name}: say so with --{name}")
+    if not reason.strip():
+        raise ConfigError("a mute needs a reason: say with --reason why nobody is to hear of it")
+    if not owner.strip():
+        raise ConfigError("a mute needs an owner: say with --owner who answers for it")
 
     def change(story: Story, row: Row) -> None:
         if row["state"] == RESOLVED:

@@ -7,7 +7,7 @@ something withdrawn comes back, are all windows of that finding read.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -15,7 +15,18 @@ import pyarrow as pa
 
 from flowaudit import sql
 from flowaudit.config import Mute
-from flowaudit.findings.lifecycle import MUTE, SETTLED, Covered, Look, Row, Story, changes, shrinks
+from flowaudit.findings.lifecycle import (
+    MUTE,
+    Covered,
+    Look,
+    Row,
+    Story,
+    changes,
+    is_muted_anew,
+    is_over,
+    quiet,
+    shrinks,
+)
 from flowaudit.schema import FINDINGS
 
 _STANDING = f"""
@@ -24,11 +35,16 @@ SELECT id, seq, detector, state, key, severity, title, sentence, evidence, evide
   total_flows, total_bytes, first_seen_ever, last_seen_ever, {", ".join(MUTE)}
 FROM newest JOIN findings USING (id, seq)
 """
-_CONCERNED = f"""{_STANDING}
-WHERE id IN (SELECT unnest($ids)) OR state <> 'resolved' AND (
+_THESE = f"{_STANDING} WHERE id IN (SELECT unnest($ids))"
+_LIVING = f"""
+WITH newest AS (SELECT id, max(seq) AS seq FROM findings GROUP BY id)
+SELECT id, detector, state, key, last_seen_ever, {", ".join(MUTE)}
+FROM newest JOIN findings USING (id, seq)
+WHERE state <> 'resolved' AND (
   muted_by IS NOT NULL OR list_contains($muted, detector)
   OR (list_contains($judged, detector) AND last_seen_ever <= $silent))
 """
+"""Findings that silence or a mute may change: there may be many, so without their texts."""
 _WINDOWS = """
 SELECT id, key, severity, title, window_start, window_end, first_seen, last_seen, flows, bytes,
   coalesce(window_evidence, evidence) AS evidence, coalesce(window_sentence, sentence) AS sentence
@@ -59,11 +75,18 @@ def follow(
         known = _looked_at(log, look)
         history |= {(row["id"], row["window_start"]): row for row in known}
         news |= changes(look, known)
-    standing = _concerned(log, news, looks, mutes, now)
+    resolve = {look.detector: look.resolve for look in looks if look.resolve is not None}
+    changing = _changing(log, resolve, mutes, covered, now)
+    ids = sorted({*news, *changing})
+    standing = {row["id"]: row for row in (log.query(_THESE, {"ids": ids}).to_pylist() if ids else ())}
     whole = _whole(log, news, history, standing)
     events: list[dict[str, Any]] = []
-    for story in _stories(news, history, standing, whole, mutes, now):
-        events += _told(story, news.get(story.id, ()), looks, covered)
+    for id in ids:
+        rows = news.get(id, ())
+        starts = [row["window_start"] for row in rows if (id, row["window_start"]) in history]
+        windows = whole.get(id, {start: history[id, start] for start in starts})
+        story = Story(id, standing.get(id), mutes, now, windows, id in whole)
+        events += _told(story, rows, resolve, covered)
     return pa.Table.from_pylist(events, FINDINGS)
 
 
@@ -73,14 +96,14 @@ def standing(log: sql.Connection, id: str) -> Row | None:
     return rows[0] if rows else None
 
 
-def _told(story: Story, rows: Sequence[Row], looks: Sequence[Look], covered: Covered) -> list[dict[str, Any]]:
+def _told(
+    story: Story, rows: Sequence[Row], resolve: Mapping[str, timedelta], covered: Covered
+) -> list[dict[str, Any]]:
     """Return one finding's events: what was seen first, then silence, then mutes."""
     before = story.standing
     for row in rows:
         story.look(row)
-    for look in looks:
-        if look.resolve is not None and story.standing and story.standing["detector"] == look.detector:
-            story.hear(look.resolve, covered)
+    story.hear(resolve, covered)
     story.settle(before)
     return story.events
 
@@ -92,18 +115,17 @@ def _looked_at(log: sql.Connection, look: Look) -> list[Row]:
     return log.query(_LOOKED_AT, {"detector": look.detector, "starts": starts}).to_pylist()
 
 
-def _concerned(
-    log: sql.Connection, ids: Collection[str], looks: Sequence[Look], mutes: Sequence[Mute], now: datetime
-) -> dict[str, Row]:
-    """Return how those findings stand that something may happen to, by id."""
-    judged = {look.detector: look.resolve for look in looks if look.resolve is not None}
+def _changing(
+    log: sql.Connection, resolve: Mapping[str, timedelta], mutes: Sequence[Mute], covered: Covered, now: datetime
+) -> list[str]:
+    """Return the ids of findings that silence resolves, or that another mute holds than before."""
     params = {
-        "ids": list(ids),
         "muted": sorted({mute.detector for mute in mutes}),
-        "judged": list(judged),
-        "silent": now - SETTLED - min(judged.values(), default=timedelta()),
+        "judged": list(resolve),
+        "silent": quiet(min(resolve.values(), default=timedelta()), now).since,
     }
-    return {row["id"]: row for row in log.query(_CONCERNED, params).to_pylist()}
+    living = log.query(_LIVING, params).to_pylist()
+    return [row["id"] for row in living if is_muted_anew(row, row, mutes, now) or is_over(row, resolve, covered, now)]
 
 
 def _whole(
@@ -125,18 +147,3 @@ def _whole(
     for row in log.query(_WHOLE, {"ids": ids}).to_pylist() if ids else ():
         whole.setdefault(row["id"], {})[row["window_start"]] = row
     return whole
-
-
-def _stories(
-    news: Mapping[str, Sequence[Row]],
-    history: Mapping[tuple[str, datetime], Row],
-    standing: Mapping[str, Row],
-    whole: Mapping[str, dict[datetime, Row]],
-    mutes: Sequence[Mute],
-    now: datetime,
-) -> Iterator[Story]:
-    """Yield each finding that something may happen to, in the order of ids."""
-    for id in sorted({*news, *standing}):
-        starts = [row["window_start"] for row in news.get(id, ())]
-        known = {start: history[id, start] for start in starts if (id, start) in history}
-        yield Story(id, standing.get(id), mutes, now, whole.get(id, known), id in whole)
