@@ -99,7 +99,9 @@ def test_every_config_key_is_documented() -> None:
 def test_the_documented_defaults_are_the_defaults() -> None:
     """What the table calls the default changes nothing when it is written out."""
     rows = [
-        f"{key} = {cell.strip('` ')}" for key, cell in CONFIG_ROWS.items() if key[:8] not in {"sources[", "detector"}
+        f"{key} = {cell.strip('` ')}"
+        for key, cell in CONFIG_ROWS.items()
+        if key[:8] not in {"sources[", "detector", "mutes[]."}
     ]
     assert Config.model_validate(tomllib.loads("\n".join(rows))) == Config()
 
