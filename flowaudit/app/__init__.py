@@ -61,9 +61,10 @@ class App:
     def mutes(self) -> tuple[Mute, ...]:
         """The mutes of the configuration; raises ConfigError where one is for nothing that a detector could find."""
         detectors = self.sound_catalogue.detectors
+        left_out = {*self.config.detectors, *(problem.file.stem for problem in self.sound_catalogue.problems)}
         for number, mute in enumerate(self.config.mutes):
             known = detectors.get(mute.detector)
-            if known is None and mute.detector not in self.config.detectors:  # those may be turned off
+            if known is None and mute.detector not in left_out:
                 raise ConfigError(f"mutes[{number}].detector: there is no detector {mute.detector!r}")
             for name in set(mute.key) - set(known.key if known else mute.key):
                 key = ", ".join(known.key if known else ())

@@ -133,3 +133,19 @@ def test_check_knows_mutes_without_effect(run: Run, tmp_path: Path, mute: str, c
     ended = run("check")
     assert ended.code == code
     assert expected in ended.err
+
+
+def test_a_mute_outlives_its_detector(run: Run, tmp_path: Path) -> None:
+    """One of a detector that is turned off, or whose file has a mistake, is no mistake of its own."""
+    (tmp_path / "mine" / "detectors").mkdir(parents=True)
+    (tmp_path / "mine" / "detectors" / "broken.sql").write_text("SELECT 1", "utf-8")
+    mute = '[[mutes]]\ndetector = "{}"\nuntil = 2099-01-01\nowner = "o"\nreason = "r"\n'
+    (tmp_path / "flowaudit.toml").write_text(
+        mute.format("broken") + mute.format("path-undecided") + "[detectors.path-undecided]\nenabled = false\n"
+        '[queries]\npaths = ["mine"]\n[[sources]]\ntype = "local"\nuri = "logs"\n',
+        "utf-8",
+    )
+    (tmp_path / "logs").mkdir()
+    report = run("run", "--once", "--format", "json").json
+    assert len(report["failures"]) == 1
+    assert "broken.sql:1: must begin with a header" in report["failures"][0]

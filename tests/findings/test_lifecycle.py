@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -269,3 +270,16 @@ def test_what_cannot_be_muted_or_unmuted(log: Log) -> None:
     log.look({0: (0, 0)})
     with pytest.raises(ConfigError, match="is resolved, so there is nothing to mute"):
         mute(log.lake, ID, NOW + HOUR, "kim", "moving house", NOW)
+
+
+def test_two_mutes_at_once_are_both_on_record(log: Log) -> None:
+    """Whoever comes second decides again upon what the first one wrote."""
+    log.look({0: (1, 5)})
+    threads = [Thread(target=mute, args=(log.lake, ID, NOW + HOUR, owner, "why", NOW)) for owner in ("kim", "robin")]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert [(row["seq"], row["event"]) for row in log.events()] == [(1, "opened"), (2, "muted"), (3, "muted")]
+    assert {row["owner"] for row in log.events()[1:]} == {"kim", "robin"}
