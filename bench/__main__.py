@@ -1,4 +1,4 @@
-"""`python -m bench collect|query`: measures side by side, each contender in a process of its own, and prints JSON."""
+"""`python -m bench collect|query|findings` prints what it measures as JSON; contenders each in a process of its own."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from bench import contenders
+from bench import contenders, findings
 
 FOLDER = Path(".bench")
 """Where data is made, once, and used again."""
@@ -25,6 +25,9 @@ def main() -> None:
     if arguments.contender:
         print(json.dumps(contenders.CONTENDERS[arguments.contender](arguments)))
         return
+    if arguments.what == "findings":
+        print(json.dumps(findings.measure(arguments), indent=2))
+        return
     contenders.prepare(arguments)
     rounds = [_round(arguments) for _ in range(arguments.repeat)]
     result = {name: _typical([each[name] for each in rounds]) for name in rounds[0]}
@@ -33,14 +36,15 @@ def main() -> None:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__)
-    parser.add_argument("what", choices=("collect", "query"))
-    parser.add_argument("--records", type=int, help="default: 4 M to collect, 50 M to query")
+    parser.add_argument("what", choices=("collect", "query", "findings"))
+    parser.add_argument("--records", type=int, help="default: 4 M to collect, 50 M to query, 1 M events")
     parser.add_argument("--objects", type=int, default=8, help="how many log objects they lie in")
     parser.add_argument("--repeat", type=int, default=3, help="rounds; the median counts")
     parser.add_argument("--folder", type=Path, default=FOLDER, help="where data is made and kept")
     parser.add_argument("--contender", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    arguments.records = arguments.records or {"collect": 4_000_000, "query": 50_000_000}[arguments.what]
+    usual = {"collect": 4_000_000, "query": 50_000_000, "findings": 1_000_000}
+    arguments.records = arguments.records or usual[arguments.what]
     return arguments
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
@@ -18,12 +18,13 @@ from typing import Any
 
 import pyarrow as pa
 
-from flowaudit import findings, sql
+from flowaudit import findings, sentences, sql
 from flowaudit.catalogue import Catalogue, Detector
+from flowaudit.config import Mute
 from flowaudit.errors import LakeConflict, QueryError
+from flowaudit.findings import Covered, Look
 from flowaudit.lake import Lake, Log
 from flowaudit.model import DetectReport, Sighting, Window
-from flowaudit.schema import FINDINGS
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -45,24 +46,36 @@ TRIES = 5
 """How often a detect starts over because another process wrote findings at the same moment."""
 
 
-def detect(
+def hidden(_key: Mapping[str, Any], _window: Window) -> bool:
+    """Tell that nothing is known of what was covered, so that no silence proves anything."""
+    return False
+
+
+def detect(  # noqa: PLR0913  all that a run depends on, most of it by name
     lake: Lake,
     catalogue: Catalogue,
     window: Window | None = None,
     only: Collection[str] | None = None,
     stop: Event | None = None,
+    *,
+    mutes: Sequence[Mute] = (),
+    covered: Covered = hidden,
+    now: datetime | None = None,
 ) -> DetectReport:
     """Run the detectors and write the events that follow.
 
-    Without `window` each detector looks at what is new to it; with one, at every window of its own that overlaps it.
-    `only` names the detectors to run. Raises LakeError; a detector that fails is reported and stops no other.
+    Without `window` each detector looks at what is new to it, and findings that were silent for its resolve time while
+    they were `covered` are resolved; with one, it looks at every window of its own that overlaps it, and silence is not
+    judged. `only` names the detectors to run; `mutes`, the configuration's, concern all findings. `now` is when the
+    events happen, by default the time of day. Raises LakeError; a detector that fails is reported and stops no other.
     """
     started = time.monotonic()
     lake.create()
     chosen = [d for d in catalogue.detectors.values() if only is None or d.id in only]
     for attempt in range(1, TRIES + 1):
         try:
-            report = _Run(lake, catalogue, stop or Event()).run(chosen, window)
+            run = _Run(lake, catalogue, stop or Event(), now or datetime.now(UTC))
+            report = run.run(chosen, window, mutes, covered)
             return replace(report, seconds=round(time.monotonic() - started, 3))
         except LakeConflict:
             if attempt == TRIES:
@@ -83,16 +96,17 @@ class _Tally:
 class _Run:
     """One look of some detectors at some windows."""
 
-    def __init__(self, lake: Lake, catalogue: Catalogue, stop: Event) -> None:
-        self._lake, self._catalogue, self._stop = lake, catalogue, stop
+    def __init__(self, lake: Lake, catalogue: Catalogue, stop: Event, now: datetime) -> None:
+        self._lake, self._catalogue, self._stop, self._now = lake, catalogue, stop, now
         self._events: Log = lake.log("findings")  # before anything is read: a later writer is then noticed
         self._newest = lake.last_batch()
         self._views = "".join(catalogue.views.values())
         self._news: dict[int, _News] = {}
-        self._histories: dict[str, list[dict[str, Any]]] = {}
         self._tally = _Tally()
 
-    def run(self, detectors: list[Detector], window: Window | None) -> DetectReport:
+    def run(
+        self, detectors: list[Detector], window: Window | None, mutes: Sequence[Mute], covered: Covered
+    ) -> DetectReport:
         due = {d.id: self._due(d, window) for d in detectors}
         by_day: dict[datetime, list[tuple[Window, Detector]]] = {}
         for detector in detectors:
@@ -100,7 +114,7 @@ class _Run:
                 by_day.setdefault(_floor(one.since, DAY), []).append((one, detector))
         for day, looks in sorted(by_day.items()):
             self._look(day, looks)
-        events = self._write(detectors, due, advance=window is None)
+        events = self._write(self._looks(detectors, due, judged=window is None), mutes, covered)
         return DetectReport(
             windows=sum(map(len, due.values())),
             sightings=sum(map(len, self._tally.sightings.values())),
@@ -121,15 +135,16 @@ class _Run:
         if since not in self._news:
             self._news[since] = _News(self._lake, since)
         news, length = self._news[since], detector.window
-        taken_back = {row["window_start"] for row in self._history(detector) if news.may_take_back(row)}
-        return [Window(start, start + length) for start in sorted(news.starts(length) | taken_back)]
+        return [Window(start, start + length) for start in sorted(news.starts(length) | self._shaken(news, detector))]
 
-    def _history(self, detector: Detector) -> list[dict[str, Any]]:
-        """Return what was found before: rows of `findings.HISTORY`."""
-        if detector.id not in self._histories:
-            with sql.connect(self._lake, tables=("findings",)) as log:
-                self._histories[detector.id] = log.query(findings.HISTORY, {"detector": detector.id}).to_pylist()
-        return self._histories[detector.id]
+    def _shaken(self, news: _News, detector: Detector) -> set[datetime]:
+        """Return where the windows start in which something was found that may be gone, or may have been none."""
+        if (span := news.shaken) is None:
+            return set()
+        with sql.connect(self._lake, tables=("findings",)) as log:
+            params = {"detector": detector.id, "since": span.since, "until": span.until}
+            found = log.query(findings.SEEN_WITHIN, params).to_pylist()
+        return {row["window_start"] for row in found if news.may_take_back(row)}
 
     def _application(self, detector: Detector) -> str:
         """Name a detector's watermark: one whose query, views or parameters have changed looks at everything again."""
@@ -158,17 +173,20 @@ class _Run:
         before = self._tally.seconds.get(detector.id, 0.0)
         self._tally.seconds[detector.id] = before + time.monotonic() - started
 
-    def _write(self, detectors: list[Detector], due: Mapping[str, list[Window]], *, advance: bool) -> pa.Table:
-        """Append the events of all detectors that did not fail, and remember how far each has looked."""
-        done = [d for d in detectors if d.id not in self._tally.failures and not self._stop.is_set()]
-        now = datetime.now(UTC)
-        tables = [
-            findings.transitions(d.id, due[d.id], self._tally.sightings.get(d.id, []), self._history(d), now)
-            for d in done
-            if due[d.id]
+    def _looks(self, detectors: list[Detector], due: Mapping[str, list[Window]], *, judged: bool) -> list[Look]:
+        """Return what those detectors saw that neither failed nor were stopped."""
+        return [
+            Look(d.id, due[d.id], self._tally.sightings.get(d.id, []), d.resolve if judged else None)
+            for d in detectors
+            if d.id not in self._tally.failures and not self._stop.is_set()
         ]
-        events = pa.concat_tables([FINDINGS.empty_table(), *tables])
-        self._events.commit(events, {self._application(d): self._newest for d in done} if advance else {})
+
+    def _write(self, looks: list[Look], mutes: Sequence[Mute], covered: Covered) -> pa.Table:
+        """Append the events that follow, and remember how far each detector has looked."""
+        with sql.connect(self._lake, tables=("findings",)) as log:
+            events = findings.follow(log, looks, mutes, covered, self._now)
+        looked = [self._catalogue.detectors[look.detector] for look in looks if look.resolve is not None]
+        self._events.commit(events, {self._application(detector): self._newest for detector in looked})
         return events
 
 
@@ -197,10 +215,17 @@ class _News:
             self._starts[length] = {EPOCH + n * length for n in numbers.column("n").to_pylist()}
         return self._starts[length]
 
+    @property
+    def shaken(self) -> Window | None:
+        """The span that all of what `may_take_back` tells of lies in."""
+        spans = [(row["first_record"], row["last_record"]) for row in self._replaced]
+        spans += [(self._days.since, self._days.until)] if self._exposed else []
+        if not spans:
+            return None
+        return Window(min(since for since, _ in spans), max(until for _, until in spans) + timedelta(microseconds=1))
+
     def may_take_back(self, found: Mapping[str, Any]) -> bool:
-        """Tell whether what was found in a window (a row of `findings.HISTORY`) may be gone, or may have been none."""
-        if not found["flows"]:
-            return False
+        """Tell whether what was found in a window (a row of `findings.SEEN_WITHIN`) may be gone, or was none."""
         start, end = found["window_start"], found["window_end"]
         if any(start <= span["last_record"] and span["first_record"] < end for span in self._replaced):
             return True
@@ -233,6 +258,7 @@ def _sighting(detector: Detector, window: Window, row: Mapping[str, Any]) -> Sig
         detector=detector.id,
         severity=detector.severity,
         title=detector.title,
+        sentence=_sentence(detector, row),
         key={name: row[name] for name in detector.key},
         window=window,
         first_seen=row["first_seen"],
@@ -241,6 +267,13 @@ def _sighting(detector: Detector, window: Window, row: Mapping[str, Any]) -> Sig
         bytes=row["bytes"] or 0,
         evidence={name: _ordered(value) for name, value in row.items() if name not in head},
     )
+
+
+def _sentence(detector: Detector, row: Mapping[str, Any]) -> str:
+    """Say in a sentence what was seen; a detector that has no words for it has a title and a key."""
+    if detector.says:
+        return sentences.fill(detector.says, row)
+    return f"{detector.title}: {sentences.fill(' '.join(f'{{{name}}}' for name in detector.key), row)}"
 
 
 def _ordered(value: Any) -> Any:  # noqa: ANN401  evidence may be anything that SQL gives

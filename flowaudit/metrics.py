@@ -29,7 +29,7 @@ UNEXPECTED = "unexpected"
 """The kind of a failure that nobody foresaw: a fault in flowaudit, whose traceback is in the log."""
 GAP_REASONS = ("denied", "throttled", "unreachable", "unsupported", "failed")
 """Why an API may not answer."""
-EVENTS = ("opened", "seen", "reopened", "resolved")
+EVENTS = ("opened", "seen", "reopened", "resolved", "muted", "unmuted")
 JOBS = ("discover", "collect", "detect")
 """The stages that run by themselves, as jobs of the daemon."""
 SECONDS = (0.1, 0.5, 1, 5, 15, 30, 60, 120, 300, 600, 1800, 3600)

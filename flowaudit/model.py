@@ -179,6 +179,7 @@ class Sighting:
     detector: str
     severity: Severity
     title: str
+    sentence: str
     key: dict[str, Any]
     window: Window
     first_seen: datetime

@@ -164,24 +164,39 @@ QUARANTINE = pa.schema(
 FINDINGS = pa.schema(
     [
         ("id", pa.string()),
+        ("seq", pa.int64()),
         ("detector", pa.string()),
         ("event", pa.string()),
         ("at", TIME),
-        ("key", pa.string()),
-        ("severity", pa.string()),
-        ("title", pa.string()),
         ("window_start", TIME),
         ("window_end", TIME),
         ("first_seen", TIME),
         ("last_seen", TIME),
         ("flows", pa.int64()),
         ("bytes", pa.int64()),
+        ("window_sentence", pa.string()),
+        ("window_evidence", pa.string()),
+        ("state", pa.string()),
+        ("key", pa.string()),
+        ("severity", pa.string()),
+        ("title", pa.string()),
+        ("first_seen_ever", TIME),
+        ("last_seen_ever", TIME),
+        ("total_flows", pa.int64()),
+        ("total_bytes", pa.int64()),
+        ("sentence", pa.string()),
         ("evidence", pa.string()),
+        ("evidence_window", TIME),
+        ("until", TIME),
+        ("owner", pa.string()),
+        ("reason", pa.string()),
+        ("muted_by", pa.string()),
     ]
 )
-"""One row per event of a finding (opened, seen, reopened, resolved); `key` and `evidence` are JSON objects.
+"""One row per event of a finding; `key` and the evidences are JSON objects. Its `seq` is one more than the last one's.
 
-`flows`, `bytes`, `first_seen`, `last_seen` and `evidence` speak of one window; the newest event of a window holds.
+What stands before `state` speaks of one window (of none where `flows` is null); a window's newest event holds. `state`
+and what follows is the finding as it stands after the event, so its newest event is the finding.
 """
 
 
@@ -281,7 +296,7 @@ TABLES = {
     "flows": Table(FLOWS, ("day",), ("interface_id", "start_time", "end_time", "object_key", "batch", "vantage")),
     "objects": Table(OBJECTS, ("day",), ("batch", "first_record", "last_record")),
     "quarantine": Table(QUARANTINE, (), ("batch",)),
-    "findings": Table(FINDINGS, (), ("at", "window_start")),
+    "findings": Table(FINDINGS, (), ("at", "window_start", "window_end")),
     "interfaces": Table(INTERFACES, (), ("observed_at", "interface_id")),
     "workloads": Table(WORKLOADS, (), ("observed_at", "arn")),
     "topology": Table(TOPOLOGY, (), ("observed_at", "vpc_id")),

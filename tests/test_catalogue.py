@@ -117,6 +117,8 @@ def test_a_detector_is_its_header_prose_and_statement(write: Write) -> None:
         window=timedelta(hours=1),
         key=("interface_id",),
         needs=("interface_id",),
+        resolve=timedelta(hours=24),
+        says="",
         params={"most": 10},
         prose="What it means: something.",
         sql=GOOD,
@@ -370,3 +372,45 @@ def test_overrides_of_a_broken_detector_are_no_mistake(write: Write) -> None:
     queries = catalogue.load([write(detectors__bad="nonsense")], overrides={"bad": Override()}, strict=False)
 
     assert len(queries.problems) == 1
+
+
+# --- what a finding says ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("says", "expected"),
+    [
+        ("{interface} sent", "detectors/big-talk.sql:9: says: there is no column 'interface' in the result"),
+        ("{bytes", "detectors/big-talk.sql:9: says: is no template: expected '}' before end of string"),
+        ("{}", "detectors/big-talk.sql:9: says: there is no column '' in the result"),
+        (
+            "{flows:flow}",
+            "detectors/big-talk.sql:9: says: {flows} may only be written so, or as {flows:thing|things}",
+        ),
+        (
+            "{flows!r}",
+            "detectors/big-talk.sql:9: says: {flows} may only be written so, or as {flows:thing|things}",
+        ),
+    ],
+)
+def test_a_sentence_is_of_the_results_columns(write: Write, says: str, expected: str) -> None:
+    """What stands in braces is a column of the result, and the message names the line of the header."""
+    text = GOOD.replace("\n[params]", f'says = "{says}"\n\n[params]')
+    assert problems(write(detectors__big__talk=text)) == [expected]
+
+
+def test_resolve_and_says_are_taken_from_the_header(write: Write) -> None:
+    """Both may be left out; the configuration may set another resolve time."""
+    folder = write(detectors__big__talk=GOOD.replace("\n[params]", 'resolve = "2h"\nsays = "{bytes}"\n\n[params]'))
+
+    detector = catalogue.load([folder]).detectors["big-talk"]
+    assert (detector.resolve, detector.says) == (timedelta(hours=2), "{bytes}")
+    overrides = {"big-talk": catalogue.Override(resolve=timedelta(days=2))}
+    assert catalogue.load([folder], overrides=overrides).detectors["big-talk"].resolve == timedelta(days=2)
+
+
+@pytest.mark.parametrize("detector", catalogue.load([shipped("queries")]).detectors.values(), ids=lambda d: d.id)
+def test_a_shipped_detector_has_its_sentence(detector: catalogue.Detector) -> None:
+    """It names who, over which way, and from when to when."""
+    for name in (*detector.key, "first_seen", "last_seen"):
+        assert f"{{{name}}}" in detector.says

@@ -186,6 +186,8 @@ def test_no_source_on_the_command_line(uri: str, shown: str) -> None:
     assert str(caught.value) == f"{shown!r} is no source: name a file, a folder, a glob or s3://bucket/prefix/"
 
 
+MUTE = '[[mutes]]\ndetector = "d"\nowner = "o"\n'
+
 BAD = {
     'lake.url = "x"': "lake.url: no such key: did you mean uri?",
     "[lakes]": "lakes: no such key: did you mean lake?",
@@ -266,7 +268,18 @@ BAD = {
     'http.listen = "9184"': "http.listen: must be host:port, as in 127.0.0.1:9184 or [::1]:9184",
     'http.listen = "localhost:65536"': "http.listen: must be host:port, as in 127.0.0.1:9184 or [::1]:9184",
     'http.listen = "::1:9184"': "http.listen: must be host:port, as in 127.0.0.1:9184 or [::1]:9184",
-    "[[mutes]]": "mutes: is not supported in this version: remove it",
+    f'{MUTE}reason = "r"\nuntil = 2027-01-01T00:00:00': (
+        "mutes[0].until: '2027-01-01T00:00:00' does not say its zone: append Z for UTC, or +02:00"
+    ),
+    f'{MUTE}reason = "r"\nuntil = "next year"': "mutes[0].until: 'next year' is no date: write one as in 2027-01-01",
+    f'{MUTE}reason = "r"\nuntil = 5': (
+        "mutes[0].until: must be a date, as in 2027-01-01, or a time, as in 2027-01-01T12:00:00Z"
+    ),
+    f'{MUTE}reason = "r"': "mutes[0].until: is missing",
+    f"{MUTE}until = 2027-01-01": "mutes[0].reason: is missing",
+    f'{MUTE}until = 2027-01-01\nreason = " "': "mutes[0].reason: must not be empty",
+    f'{MUTE}until = 2027-01-01\nreason = "r"\nkey = {{ path = 1 }}': "mutes[0].key.path: must be text in quotes",
+    f'{MUTE}until = 2027-01-01\nreason = "r"\nowners = "x"': "mutes[0].owners: no such key: did you mean owner?",
     "[[sinks]]": "sinks: is not supported in this version: remove it",
     "[setup]": "setup: is not supported in this version: remove it",
 }
@@ -278,12 +291,22 @@ def test_one_mistake_is_one_line(write: Write, text: str, expected: str) -> None
     assert message(write(text)) == f"flowaudit.toml: {expected}"
 
 
+def test_a_mute_has_an_end(write: Write) -> None:
+    """A date is its midnight, in UTC; a time has its zone; patterns are by the columns of the key."""
+    good = f'{MUTE}reason = "r"\nkey = {{ path = "nat_*" }}\nuntil = '
+    ends = ["2027-01-01", '"2027-01-01"', "2027-01-01T02:00:00+02:00", '"2027-01-01T00:00:00Z"']
+    mutes = [load(write(good + end), {}).mutes[0] for end in ends]
+
+    assert {mute.until for mute in mutes} == {datetime(2027, 1, 1, tzinfo=UTC)}
+    assert dict(mutes[0].key) == {"path": "nat_*"}
+
+
 BAD_VARIABLES = {
     "LAKE__URL": "lake.url: no such key: did you mean uri?",
     "LAKE": "lake: must be a table",
     "DEBUG": (
         "debug: no such key: "
-        "there are attribution, aws, detectors, http, lake, policy, queries, schedule, scope, sources"
+        "there are attribution, aws, detectors, http, lake, mutes, policy, queries, schedule, scope, sources"
     ),
     "SCHEDULE__DETECT": (
         "schedule.detect: 'x' is no duration: write a whole number and s, m, h or d, as in 30s, 5m, 24h, 30d"

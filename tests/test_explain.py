@@ -597,6 +597,10 @@ FINDING = Finding(
         ]
     },
     title="Internet egress bypasses the NAT gateway",
+    sentence="",
+    until=None,
+    owner=None,
+    reason=None,
 )
 
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from flowaudit import catalogue, ipranges
 from flowaudit.app.aws import Region, client, home_region, regions, storage_options
-from flowaudit.config import Config, LocalSource, S3Source, shipped, source
+from flowaudit.config import Config, LocalSource, Mute, S3Source, shipped, source
+from flowaudit.errors import ConfigError
 from flowaudit.inventory import history
 from flowaudit.lake import Lake
 from flowaudit.model import Window
@@ -56,6 +57,20 @@ class App:
             overrides=self.config.detectors,
             strict=strict,
         )
+
+    @cached_property
+    def mutes(self) -> tuple[Mute, ...]:
+        """The mutes of the configuration; raises ConfigError where one is for nothing that a detector could find."""
+        detectors = self.sound_catalogue.detectors
+        left_out = {*self.config.detectors, *(problem.file.stem for problem in self.sound_catalogue.problems)}
+        for number, mute in enumerate(self.config.mutes):
+            known = detectors.get(mute.detector)
+            if known is None and mute.detector not in left_out:
+                raise ConfigError(f"mutes[{number}].detector: there is no detector {mute.detector!r}")
+            for name in set(mute.key) - set(known.key if known else mute.key):
+                key = ", ".join(known.key if known else ())
+                raise ConfigError(f"mutes[{number}].key: {mute.detector} has no {name!r} in its key, which is {key}")
+        return self.config.mutes
 
     def sources(self, named: Sequence[str], span: Window | None, now: datetime) -> list[tuple[Source, Window | None]]:
         """Return each source with the window to list: those `named` (paths, `s3://` addresses), else the configured.

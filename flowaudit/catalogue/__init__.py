@@ -20,7 +20,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from flowaudit import sql
+from flowaudit import sentences, sql
 from flowaudit.catalogue.file import Detector, File, Problem, Query, Report, parameters, understand
 from flowaudit.catalogue.params import KINDS, Param, values
 from flowaudit.config import Detector as Override
@@ -214,6 +214,8 @@ def _check_result(file: File, detector: Detector, result: pa.Schema) -> Iterator
         elif name in HEAD and not HEAD[name](result.field(name).type):
             expected = HEAD[name].__name__.removeprefix("is_")
             yield file.problem(f"the result's {name} is {result.field(name).type}, no {expected}", file.first_line)
+    for mistake in sentences.mistakes(detector.says, result.names):
+        yield file.problem(f"says: {mistake}", file.line_of("says"))
 
 
 def _sql_problem(file: File, error: QueryError) -> Problem:
@@ -247,6 +249,7 @@ def _configure(
                 detector,
                 severity=override.severity or detector.severity,
                 every=override.every or detector.every,
+                resolve=override.resolve or detector.resolve,
                 params=_filled(detector.params, policy) | dict(override.params),
             )
     if mistakes:

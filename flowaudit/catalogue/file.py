@@ -52,6 +52,8 @@ class Detector(Query):
     window: timedelta
     key: tuple[str, ...]
     needs: tuple[str, ...]
+    resolve: timedelta
+    says: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,6 +115,8 @@ class _DetectorHeader(_Header):
     window: Interval
     key: Annotated[_Texts, Field(min_length=1)]
     needs: _Texts
+    resolve: Interval = timedelta(hours=24)
+    says: str = ""
 
 
 _HEADERS: Mapping[str, type[_ReportHeader | _DetectorHeader]] = {

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import typer
 
 from flowaudit.cli.options import app_of
@@ -15,10 +17,13 @@ def check(ctx: typer.Context, format: FormatOption = Format.TABLE) -> None:
     """
     from flowaudit.config import no_effect
 
-    app = app_of(ctx)
+    app, now = app_of(ctx), datetime.now(UTC)
     catalogue = app.catalogue
     for key in no_effect(app.config):
         say(f"warning: {key} has no effect in this version")
+    for mute in app.mutes:
+        if mute.until <= now:
+            say(f"warning: a mute of {mute.detector} has ended ({mute.until:%Y-%m-%d}): take it away, or prolong it")
     if not app.config.sources:
         say("warning: no [[sources]] are configured: `collect` and `run` have nothing to read")
     write_one(

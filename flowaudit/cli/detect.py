@@ -33,7 +33,7 @@ def detect(
     app = app_of(ctx)
     window = span(since, until, datetime.now(UTC))
     only = known(detector, app.catalogue.detectors) if detector else None
-    report = detect_in(lake_of(app), app.catalogue, window, only)
+    report = detect_in(lake_of(app), app.catalogue, window, only, mutes=app.mutes)
     for message in report.failures.values():
         say(f"failed {message}")
     summary = {name: getattr(report, name) for name in ("windows", "sightings", "events", "failures", "seconds")}

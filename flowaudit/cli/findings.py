@@ -1,7 +1,9 @@
-"""`flowaudit findings` and `flowaudit findings show`."""
+"""`flowaudit findings`, and what can be done with one: show, mute, unmute."""
 
 from __future__ import annotations
 
+import getpass
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -31,6 +33,7 @@ from flowaudit.cli.output import (
     write_objects,
     write_one,
 )
+from flowaudit.cli.records import write_records
 from flowaudit.errors import ConfigError
 from flowaudit.model import Severity
 
@@ -47,7 +50,7 @@ LISTED = """
 SELECT {columns} FROM findings_current
 WHERE ($state IS NULL OR state = $state) AND list_contains($severities, severity)
   AND ($detectors IS NULL OR list_contains($detectors, detector)) AND starts_with(id, $id)
-ORDER BY state, list_position($severities, severity), last_seen DESC, id
+ORDER BY list_position(['open', 'muted', 'resolved'], state), list_position($severities, severity), last_seen DESC, id
 """
 
 HISTORY = {
@@ -63,6 +66,7 @@ class State(StrEnum):
     """Whether a finding still stands."""
 
     OPEN = "open"
+    MUTED = "muted"
     RESOLVED = "resolved"
 
 
@@ -82,6 +86,9 @@ class FindingFormat(StrEnum):
 
 EXCHANGED = (FindingFormat.OCSF, FindingFormat.ASFF, FindingFormat.SARIF)
 
+IdArgument = Annotated[
+    str, typer.Argument(metavar="ID", autocompletion=finding_ids, help="A finding's id, or how it begins.")
+]
 SeverityOption = Annotated[Severity | None, typer.Option("--severity", help="At least this bad.")]
 FailOnOption = Annotated[
     Severity | None, typer.Option("--fail-on", help="Exit 1 if an open one among those listed is at least this bad.")
@@ -102,16 +109,17 @@ def findings(
 ) -> None:
     """List findings, the open and worst first.
 
-    `flowaudit findings show ID` tells all about one.
+    `findings show ID` tells all about one, `findings mute ID` silences it for a time.
     """
     if ctx.invoked_subcommand:
         return
     app = app_of(ctx)
     ids = list(known(detector, app.sound_catalogue.detectors)) if detector else None
-    table = _read(app, state=state, least=severity or Severity.LOW, detectors=ids)
+    listed = format in (FindingFormat.TABLE, FindingFormat.MARKDOWN)
+    table = _read(app, state=state, least=severity or Severity.LOW, detectors=ids, evidence=not listed)
     if format in EXCHANGED:
         _exchange(app, table, format)
-    elif format in (FindingFormat.TABLE, FindingFormat.MARKDOWN):
+    elif listed:
         _list(_findings(table), Format(format))
     else:
         write(table.drop_columns(list(HISTORY)), Format(format), documents=("key", "evidence"))
@@ -122,9 +130,9 @@ def findings(
 @group.command("show")
 def show_one(
     ctx: typer.Context,
-    id: Annotated[
-        str, typer.Argument(metavar="ID", autocompletion=finding_ids, help="A finding's id, or how it begins.")
-    ],
+    id: IdArgument,
+    records: Annotated[bool, typer.Option("--records", help="The flow log records behind it instead.")] = False,
+    limit: Annotated[int | None, typer.Option(min=1, metavar="N", help="At most so many records.")] = None,
     format: FindingFormatOption = FindingFormat.TABLE,
 ) -> None:
     """Tell all about one finding.
@@ -133,7 +141,13 @@ def show_one(
     """
     app = app_of(ctx)
     table, found = the_one(app, id)
-    if format in EXCHANGED:
+    if limit and not records:
+        raise ConfigError("--limit is for the records: add --records")
+    if records:
+        if format in EXCHANGED:
+            raise ConfigError(f"--format {format} is for findings: their records have the other formats")
+        write_records(app, found, limit, Format(format))
+    elif format in EXCHANGED:
         _exchange(app, table, format)
     elif format is FindingFormat.TABLE:
         detector = app.sound_catalogue.detectors.get(found.detector)
@@ -154,6 +168,52 @@ def the_one(app: App, id: str) -> tuple[pa.Table, Finding]:
     return table, found[0]
 
 
+@group.command("mute")
+def mute_one(
+    ctx: typer.Context,
+    id: IdArgument,
+    until: Annotated[str, typer.Option(metavar="TIME", help="How long or until when: 30d, 2027-01-01 or RFC 3339.")],
+    reason: Annotated[str, typer.Option(metavar="TEXT", help="Why.")],
+    owner: Annotated[str | None, typer.Option(metavar="NAME", help="Who answers for it, else you.")] = None,
+) -> None:
+    """Silence one finding for a time.
+
+    It is still kept up, but does not count as open.
+    """
+    from flowaudit.findings import mute
+
+    app, now = app_of(ctx), datetime.now(UTC)
+    (_, finding), end, who = the_one(app, id), _end(until, now), _you() if owner is None else owner
+    mute(app.lake, finding.id, end, who, reason, now)
+    say(f"{finding.id} is muted until {plain(end)}")
+
+
+@group.command("unmute")
+def unmute_one(ctx: typer.Context, id: IdArgument) -> None:
+    """End the mute of one finding."""
+    from flowaudit.findings import unmute
+
+    app = app_of(ctx)
+    _, finding = the_one(app, id)
+    unmute(app.lake, finding.id, datetime.now(UTC))
+    say(f"{finding.id} is muted no longer")
+
+
+def _end(text: str, now: datetime) -> datetime:
+    """Return the moment that is so far from now, or that is named; raises ConfigError."""
+    from flowaudit.config import parse_duration, parse_time
+
+    return now + parse_duration(text) if text[-1:] in "smhd" and text[:1].isdigit() else parse_time(text, now)
+
+
+def _you() -> str:
+    """Return the name of who is logged in; raises ConfigError where nobody is."""
+    try:
+        return os.environ.get("USER") or getpass.getuser()
+    except (KeyError, OSError):
+        raise ConfigError("nobody is logged in here by name: say with --owner who answers for the mute") from None
+
+
 def _read(
     app: App,
     *,
@@ -161,8 +221,9 @@ def _read(
     least: Severity = Severity.LOW,
     detectors: Sequence[str] | None = None,
     id: str = "",
+    evidence: bool = True,
 ) -> pa.Table:
-    """Return findings as they stand, with the columns of `Finding` and of `HISTORY`."""
+    """Return findings as they stand, with the columns of `Finding` and of `HISTORY`; `evidence` is what takes long."""
     from flowaudit import sql
     from flowaudit.findings import Finding
 
@@ -170,7 +231,8 @@ def _read(
     params = {"state": state and str(state), "severities": severities, "detectors": detectors, "id": id}
     views = {"findings_current": app.sound_catalogue.views["findings_current"]}
     with sql.connect(lake_of(app), tables=("findings",), views=views) as lake:
-        columns = [*Finding.__slots__, *(f"{value} AS {name}" for name, value in HISTORY.items())]
+        columns = [name if evidence or name != "evidence" else f"'{{}}' AS {name}" for name in Finding.__slots__]
+        columns += [f"{value} AS {name}" for name, value in HISTORY.items()]
         return lake.query(LISTED.format(columns=", ".join(columns)), params)
 
 
@@ -221,7 +283,7 @@ def _paired(findings: Sequence[Finding]) -> list[Column]:
     now = datetime.now(UTC)
     return [
         Column("severity", [f"{one.severity}\n{one.id}" for one in findings]),
-        Column("detector", [f"{one.detector}\n{printable(_words(one.key))}" for one in findings]),
+        Column("finding", [f"{one.detector}\n{printable(one.sentence)}" for one in findings]),
         Column("volume", [f"{volume(one.bytes)}\n{count(one.flows, 'flow')}" for one in findings], right=True),
         Column("last seen", [f"{ago(one.last_seen, now)}\n{one.state}" for one in findings], right=True),
     ]
@@ -238,6 +300,7 @@ def _flat(findings: Sequence[Finding]) -> list[Column]:
         Column("last_seen", [plain(one.last_seen) for one in findings]),
         Column("flows", [str(one.flows) for one in findings], right=True),
         Column("bytes", [volume(one.bytes) for one in findings], right=True),
+        Column("sentence", [printable(one.sentence) for one in findings]),
     ]
 
 
@@ -249,9 +312,15 @@ def _page(finding: Finding, prose: str) -> None:
     """Print all about one finding."""
     lists = {name: value for name, value in finding.evidence.items() if isinstance(value, list) and value}
     tables = {name: rows for name, rows in lists.items() if all(isinstance(row, dict) for row in rows)}
-    print(f"{finding.severity.upper()}: {printable(finding.title)}\n")
+    print(f"{finding.severity.upper()}: {printable(finding.title)}")
+    tell(finding.sentence)
+    print()
+    workload = {name: value for name, value in finding.evidence.items() if name.startswith("workload")}
+    mute = {"muted until": finding.until, "owner": finding.owner, "reason": finding.reason}
     facts(
         {"id": finding.id, "state": finding.state, "detector": finding.detector}
+        | (mute if finding.until else {})
+        | {name: value for name, value in workload.items() if name not in tables and value not in (None, [])}
         | finding.key
         | {"first seen": finding.first_seen, "last seen": finding.last_seen}
         | {"volume": f"{volume(finding.bytes)} in {count(finding.flows, 'flow')}"}

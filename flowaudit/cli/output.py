@@ -22,9 +22,28 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 import typer
 
 from flowaudit.errors import ConfigError, QueryError
+from flowaudit.sentences import volume
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+__all__ = [
+    "Column",
+    "Format",
+    "FormatOption",
+    "ago",
+    "columns",
+    "count",
+    "facts",
+    "plain",
+    "printable",
+    "say",
+    "show",
+    "show_markdown",
+    "volume",
+    "write",
+    "write_one",
+]
 
 MOST_ROWS = 1_000
 """Rows of a table that a terminal is shown."""
@@ -170,15 +189,6 @@ def tell(prose: str) -> None:
     width = min(get_terminal_size().columns, 100)
     for paragraph in prose.split("\n\n") if prose else ():
         print(f"\n{fill(printable(' '.join(paragraph.split())), width)}")
-
-
-def volume(size: float) -> str:
-    """Return a number of bytes as people read it: 1.2 GB."""
-    for unit in ("B", "kB", "MB", "GB", "TB"):
-        if abs(size) < 1000:  # noqa: PLR2004
-            return f"{size:.0f} B" if unit == "B" else f"{size:.1f} {unit}"
-        size /= 1000
-    return f"{size:.1f} PB"
 
 
 def count(number: int, noun: str) -> str:

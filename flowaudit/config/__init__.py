@@ -24,11 +24,13 @@ from flowaudit.config.values import (
     LakeUri,
     Listen,
     LocalPath,
+    Moment,
     Name,
     Network,
     Pattern,
     Role,
     S3Uri,
+    Text,
     parse_duration,
     parse_time,
 )
@@ -47,6 +49,7 @@ __all__ = [
     "Http",
     "LakeSettings",
     "LocalSource",
+    "Mute",
     "Policy",
     "Queries",
     "S3Source",
@@ -157,7 +160,18 @@ class Detector(_Section):
     enabled: bool = True
     severity: Annotated[Severity, Field(strict=False)] | None = None
     every: Interval | None = None
+    resolve: Interval | None = None
     params: Mapping[str, Any] = Field(default_factory=dict)
+
+
+class Mute(_Section):
+    """Findings of one detector that nobody wants to hear of for a time: `key` has patterns, `*` and `?`, by column."""
+
+    detector: Name
+    key: Mapping[str, str] = Field(default_factory=dict)
+    until: Moment
+    owner: Text
+    reason: Text
 
 
 class Queries(_Section):
@@ -194,6 +208,7 @@ class Config(_Section):
     policy: Policy = Policy()
     schedule: Schedule = Schedule()
     detectors: Mapping[str, Detector] = Field(default_factory=dict)
+    mutes: _List[Mute] = ()
     queries: Queries = Queries()
     http: Http = Http()
 
@@ -236,6 +251,8 @@ def keys(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
                 yield from dict.fromkeys([*keys(S3Source, "sources[]."), *keys(LocalSource, "sources[].")])
             case "descriptions":
                 yield from (prefix + name, *keys(Description, f"{prefix}{name}[]."))
+            case "mutes":
+                yield from keys(Mute, "mutes[].")
             case "detectors":
                 yield from keys(Detector, "detectors.ID.")
             case _ if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from pydantic_core import ErrorDetails
 
-NOT_YET = ("mutes", "setup", "sinks")
+NOT_YET = ("setup", "sinks")
 """Sections whose names are settled and whose rooms are not built: refused, for a setting without effect misleads."""
 
 _SOURCE_TYPES = "there are local and s3 (cloudwatch and sqs are not supported in this version)"

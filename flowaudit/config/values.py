@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Annotated
 
 from pydantic import AfterValidator, BeforeValidator, Field
@@ -72,6 +72,24 @@ def _as_duration(value: object) -> object:
         return parse_duration(value) if isinstance(value, str) else value
     except ConfigError as error:
         raise ValueError(str(error)) from error
+
+
+def _as_moment(value: object) -> datetime:
+    """The moment, UTC, that a date or a time of TOML's names, bare or in quotes; a date is its midnight."""
+    if not isinstance(value, (date, str)):
+        raise ValueError("must be a date, as in 2027-01-01, or a time, as in 2027-01-01T12:00:00Z")  # noqa: TRY004  pydantic takes no TypeError for a mistake
+    try:
+        return _absolute(value if isinstance(value, str) else value.isoformat())
+    except ValueError:
+        raise ValueError(f"{value!r} is no date: write one as in 2027-01-01") from None
+    except ConfigError as error:
+        raise ValueError(str(error)) from error
+
+
+def _text(value: str) -> str:
+    if not value.strip():
+        raise ValueError("must not be empty")
+    return value.strip()
 
 
 def _some(value: timedelta) -> timedelta:
@@ -157,6 +175,8 @@ InternetPath = Annotated[str, AfterValidator(_internet_path)]
 Kind = Annotated[str, AfterValidator(_kind)]
 LakeUri = Annotated[str, AfterValidator(_lake_uri)]
 Listen = Annotated[str, AfterValidator(_listen)]
+Moment = Annotated[datetime, BeforeValidator(_as_moment)]
+Text = Annotated[str, AfterValidator(_text)]
 LocalPath = Annotated[str, AfterValidator(_local_path)]
 Name = Annotated[str, Field(min_length=1)]
 Network = Annotated[str, AfterValidator(_network)]

@@ -89,6 +89,7 @@ class Jobs:
 
     def __init__(self, app: App, metrics: Metrics, stop: Event) -> None:
         self._app, self._metrics, self._stop = app, metrics, stop
+        self._mutes = app.mutes  # what is wrong with them is to be known now
         self._done: set[str] = set()
         self._trouble: dict[str, str] = {}
         self._next: dict[str, float] = {}
@@ -152,7 +153,8 @@ class Jobs:
         failures, reports, started = Failures("detect", self._metrics), [], time.monotonic()
         due = self._due(started)
         with failures.caught():
-            report = detect(self._app.lake, self._app.sound_catalogue, only=set(due), stop=self._stop)
+            queries = self._app.sound_catalogue
+            report = detect(self._app.lake, queries, only=set(due), stop=self._stop, mutes=self._mutes)
             self._next |= due
             reports.append(report)
             self._metrics.detected(report)

@@ -6,6 +6,7 @@ every = "1m"
 window = "1h"
 key = ["interface_id", "path"]
 needs = ["interface_id", "srcaddr", "dstaddr", "start_time", "action"]
+says = "{interface_id} sent {bytes} to {remotes:public address|public addresses}, by a way that is {path}, from {first_seen} to {last_seen}"
 
 [params]
 # Verdicts that leave open whether traffic kept to an allowed way.

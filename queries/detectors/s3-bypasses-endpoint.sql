@@ -6,6 +6,7 @@ every = "1m"
 window = "1h"
 key = ["interface_id", "path"]
 needs = ["interface_id", "srcaddr", "dstaddr", "start_time", "action", "traffic_path", "pkt_dst_aws_service"]
+says = "{interface_id} sent {bytes} to {remotes:address|addresses} of S3 by {path} from {first_seen} to {last_seen}"
 
 [params]
 # Ways to S3 that keep to the VPC, and the one of which nobody knows: see path-undecided.

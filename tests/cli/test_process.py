@@ -105,14 +105,16 @@ def test_progress_is_for_terminals_only(terminal: type, logs: Path, tmp_path: Pa
 
 
 def test_findings_fit_a_terminal(terminal: type, lake: Path) -> None:
-    """On 80 columns each finding has two lines, nothing is cut off, and colours tell severities."""
+    """On 80 columns each finding has its sentence, folded and not cut off, and colours tell severities."""
     text = terminal("--lake", str(lake), "findings").rest()
     assert "\x1b[" in text
     lines = [line.rstrip() for line in re.sub(r"\x1b\[[0-9;]*m", "", text).splitlines()]
     assert max(map(len, lines)) <= 80
     place = next(number for number, line in enumerate(lines) if "12.0 MB" in line)
     assert re.search(r"critical +internet-egress-bypasses-nat ", lines[place])
-    assert "eni-0a1b2c3d4e5f60711 internet_gateway" in lines[place + 1]
+    assert "eni-0a1b2c3d4e5f60711 sent 12.0 MB to 1" in lines[place + 1]
+    assert "public address by internet_gateway from" in lines[place + 2]
+    assert "2026-05-04 10:00 to 2026-05-04 10:00" in lines[place + 3]
 
 
 def test_no_color(terminal: type, lake: Path, monkeypatch: pytest.MonkeyPatch) -> None:

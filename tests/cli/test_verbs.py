@@ -16,7 +16,7 @@ from flowaudit import __version__
 from flowaudit.model import COLLECT_FIGURES
 from tests.cli.conftest import HEADER, START, Run, record
 
-FINDING = "id detector severity state key first_seen last_seen flows bytes evidence title"
+FINDING = "id detector severity state sentence key first_seen last_seen flows bytes evidence title until owner reason"
 
 
 def test_version(run: Run) -> None:

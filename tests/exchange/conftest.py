@@ -38,6 +38,10 @@ OPEN = Finding(
         ],
     },
     title="Internet egress bypasses the NAT gateway",
+    sentence="",
+    until=None,
+    owner=None,
+    reason=None,
 )
 
 
