@@ -75,7 +75,7 @@ def _region(lake: Lake, place: Place, rules: Rules, now: datetime, stop: Event) 
     if found is not None:
         known = _known_owners(nets or ())
         named = [replace(i, owner=known[i.interface_id]) if i.interface_id in known else i for i in found]
-        beginnings = _beginnings(lake, named, past.looked_at, now)
+        beginnings = _beginnings(lake, named, past.interfaces_at, now)
         before = {each.interface_id: each for each in past.interfaces}
         here = {each.arn for each in resources}
         vanished = [replace(each, running=False, ended_at=now) for each in past.workloads if each.arn not in here]
