@@ -62,7 +62,7 @@ def network(target: str = "nat-1", vpc_id: str = "vpc-1", account: str = ACCOUNT
 
 def gap(reason: str = "denied", **more: Any) -> Gap:
     """An API that does not answer."""
-    told = {"account_id": ACCOUNT, "region": REGION, "service": "ec2", "operation": "describe_vpcs"}
+    told: dict[str, Any] = {"account_id": ACCOUNT, "region": REGION, "service": "ec2", "operation": "describe_vpcs"}
     return Gap(**told | {"reason": reason, "message": "No.", "transient": False} | more)
 
 
@@ -135,7 +135,7 @@ class TestRows:
         assert past(lake) == history.Past(ONE, ONE, (), ())
 
     def test_what_could_not_be_asked_has_not_vanished(self, lake: Lake) -> None:
-        """Where interfaces and networks did not answer, both are as they were, and so are kinds that were not listed."""
+        """Interfaces and networks that did not answer are as they were, and so are kinds that were not listed."""
         model = workload("m", "model")
         whole = look(ONE, interfaces=(interface(),), workloads=(model, workload()), networks=(network(),))
         history.record(lake, whole)
