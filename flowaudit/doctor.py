@@ -62,7 +62,13 @@ FROM (SELECT *, row_number() OVER (PARTITION BY account_id, region, service, ope
 WHERE age = 1 AND present
 ORDER BY account_id, region, service, operation
 """
-REGIONS = "SELECT DISTINCT account_id, region FROM topology ORDER BY account_id, region"
+REGIONS = """
+SELECT account_id, region FROM topology
+UNION SELECT account_id, region FROM workloads
+UNION SELECT account_id, region FROM gaps
+UNION SELECT account_id, region FROM interfaces WHERE status IS DISTINCT FROM 'seen_in_logs'
+ORDER BY account_id, region
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +97,7 @@ def examine(lake: Lake, catalogue: Catalogue) -> Diagnosis:
         owners = engine.query(OWNERS).to_pylist()
         gaps = engine.query(GAPS).to_pylist()
         regions = [(row["account_id"], row["region"]) for row in engine.query(REGIONS).to_pylist()]
-    looked = {place: at for place in regions if (at := history.looked_at(lake, *place))}
+    looked = {place: at for place in regions if (at := history.looked_at(lake, *place, "workloads"))}
     return Diagnosis(
         newest,
         tuple(_capability(d, rows) for d in catalogue.detectors.values()),
