@@ -92,7 +92,9 @@ def story(url: str, tmp_path_factory: pytest.TempPathFactory) -> Story:
     ec2 = client("ec2", url)
     cloud = build(ec2, client("s3", url), client("sagemaker", url))
     seen = app(tmp_path_factory.mktemp("story"))
-    training = next(each for each in cloud.network.workloads if each.workload == "fraud-training")
+    scoring, _, training, _ = cloud.network.workloads
+    assert scoring.subnet
+    assert training.subnet
 
     places, _ = seen.regions()
 
@@ -106,7 +108,6 @@ def story(url: str, tmp_path_factory: pytest.TempPathFactory) -> Story:
         RouteTableId=tables["RouteTables"][0]["RouteTableId"], DestinationCidrBlock="0.0.0.0/0", GatewayId=gateway
     )
     reports.append(look(THREE))
-    scoring = cloud.network.workloads[0]
     (known,) = ec2.describe_network_interfaces(NetworkInterfaceIds=[scoring.id])["NetworkInterfaces"]
     groups = [each["GroupId"] for each in known["Groups"]]
     made = ec2.create_network_interface(SubnetId=scoring.subnet.id, Groups=groups)["NetworkInterface"]

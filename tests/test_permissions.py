@@ -41,7 +41,7 @@ def written() -> set[tuple[str, str]]:
         and node.func.attr in ("all", "one", "each")
     )
     said = [[each.value for each in call.args[:2] if isinstance(each, ast.Constant)] for call in calls]
-    return {(each[0], each[1]) for each in said if len(each) == 2}
+    return {(str(each[0]), str(each[1])) for each in said if len(each) == 2}
 
 
 def tabled() -> set[tuple[str, str]]:

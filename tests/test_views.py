@@ -32,7 +32,7 @@ from flowaudit.topology import (
 EVER = datetime(1970, 1, 1, tzinfo=UTC)
 NOON = datetime(2026, 5, 4, 12, tzinfo=UTC)
 ONE, TWO, THREE, FOUR = (NOON + timedelta(hours=n) for n in range(4))
-HERE = {"account_id": "123456789012", "region": "eu-west-1"}
+HERE: dict[str, Any] = {"account_id": "123456789012", "region": "eu-west-1"}
 JOB, TWIN = "arn:aws:sagemaker:eu-west-1:123456789012:training-job/a", "arn:…:training-job/b"
 VIEWS = catalogue.load([shipped("queries")]).views
 
@@ -271,7 +271,7 @@ def seconds(moment: float) -> datetime:
     return NOON + timedelta(seconds=moment)
 
 
-def record(start: float, end: float, log: str = "fl-poor", **more: Any) -> dict[str, Any]:
+def record(start: float, end: float, log: str | None = "fl-poor", **more: Any) -> dict[str, Any]:
     """A record of one workload's conversation with the internet, whose way is unknown."""
     told = {
         "interface_id": "eni-1",
