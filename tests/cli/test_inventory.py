@@ -45,7 +45,7 @@ def job(name: str, **more: Any) -> Workload:
         "region": REGION,
     }
     told |= {"created_at": FIRST, "vpc_configs": (VpcConfig(subnets=("subnet-b", "subnet-a")),)}
-    return Workload(**told | {"status": "InProgress", "running": True} | more)  # type: ignore[arg-type]
+    return Workload(**told | {"status": "InProgress", "running": True} | more)
 
 
 @pytest.fixture(scope="module")
