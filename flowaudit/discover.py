@@ -73,9 +73,9 @@ def _region(lake: Lake, place: Place, rules: Rules, now: datetime, stop: Event) 
     nets = networks(ask, *_places(found))
     resources, unlisted = workloads(ask, past.workloads, past.looked_at, now)
     if found is not None:
-        known = _known_owners(nets or ())
-        named = [replace(i, owner=known[i.interface_id]) if i.interface_id in known else i for i in found]
-        beginnings = _beginnings(lake, named, past.looked_at, now)
+        owners = _known_owners(nets or ())
+        named = [_named(each, owners) for each in found]
+        beginnings = _beginnings(lake, named, past.interfaces_at, now)
         before = {each.interface_id: each for each in past.interfaces}
         here = {each.arn for each in resources}
         vanished = [replace(each, running=False, ended_at=now) for each in past.workloads if each.arn not in here]
@@ -101,6 +101,14 @@ def _places(found: Iterable[Interface] | None) -> tuple[Mapping[str, tuple[str, 
     listed = list(found)
     addresses = {each.interface_id: (*each.private_addresses, *each.ipv6_addresses) for each in listed}
     return addresses, {each.interface_id: each.vpc_id for each in listed if each.vpc_id}
+
+
+def _named(interface: Interface, known: Mapping[str, str]) -> Interface:
+    """Return an interface as the one that names it as its own says it is."""
+    owner = known.get(interface.interface_id)
+    if owner is None:
+        return interface
+    return replace(interface, owner=owner, evidence=f"AWS names it among the interfaces of a {owner}")
 
 
 def _known_owners(nets: Iterable[Network]) -> dict[str, str]:

@@ -12,7 +12,7 @@ from flowaudit.catalogue import Catalogue, Detector
 from flowaudit.inventory import history
 from flowaudit.lake import Lake
 from flowaudit.model import Capability, Sight
-from flowaudit.schema import FLOWS
+from flowaudit.schema import FIELD_BY_NAME, FLOWS
 
 LATELY = timedelta(hours=1)
 """How much of the newest records tells what flow logs record now."""
@@ -22,6 +22,7 @@ RECORDED = """
 SELECT
   coalesce(flow_log_id, '') AS flow_log_id,
   count(*) AS records,
+  max(version) AS version,
   count(direction) AS directed,
   count(*) FILTER (WHERE remote_scope = 'public') AS outside,
   count(*) FILTER (WHERE remote_scope = 'public' AND remote_region IS NOT NULL) AS located,
@@ -61,7 +62,13 @@ FROM (SELECT *, row_number() OVER (PARTITION BY account_id, region, service, ope
 WHERE age = 1 AND present
 ORDER BY account_id, region, service, operation
 """
-REGIONS = "SELECT DISTINCT account_id, region FROM topology ORDER BY account_id, region"
+REGIONS = """
+SELECT account_id, region FROM topology
+UNION SELECT account_id, region FROM workloads
+UNION SELECT account_id, region FROM gaps
+UNION SELECT account_id, region FROM interfaces WHERE status IS DISTINCT FROM 'seen_in_logs'
+ORDER BY account_id, region
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +97,7 @@ def examine(lake: Lake, catalogue: Catalogue) -> Diagnosis:
         owners = engine.query(OWNERS).to_pylist()
         gaps = engine.query(GAPS).to_pylist()
         regions = [(row["account_id"], row["region"]) for row in engine.query(REGIONS).to_pylist()]
-    looked = {place: at for place in regions if (at := history.looked_at(lake, *place))}
+    looked = {place: at for place in regions if (at := history.looked_at(lake, *place, "workloads"))}
     return Diagnosis(
         newest,
         tuple(_capability(d, rows) for d in catalogue.detectors.values()),
@@ -140,15 +147,22 @@ def _lacks(detector: Detector, row: Mapping[str, Any]) -> list[tuple[str, bool]]
 
 
 def _without(column: str, row: Mapping[str, Any]) -> tuple[str, bool] | None:
-    """Say what the lack of a column means, None where the inventory makes up for it."""
-    field_name = column.replace("_", "-")
+    """Say what it means that no record has a column, None where nothing is lost by it.
+
+    `has` of so many records (`of`) are known all the same: by routes, own addresses, AWS's address ranges.
+    """
+    name = column.replace("_", "-")
+    # AWS's version field tells the newest of a format's fields: of an older format nothing else is to be expected.
+    is_new_enough = FIELD_BY_NAME[name].version <= (row["version"] or 0) if name in FIELD_BY_NAME else False
     has, of = {
         "traffic_path": (row["decided"], row["leaving"]),
         "flow_direction": (row["directed"], row["records"]),
-        "pkt_dst_aws_service": (row["located"], row["outside"]),
+        "pkt_dst_aws_service": (row["located"], row["located"] if is_new_enough else row["outside"]),
     }.get(column, (0, 1))
-    if has == of:
-        return None  # decided all the same: by routes, own addresses, prefix lists
+    if has == of > 0 or (is_new_enough and not of):
+        return None
+    if not of:
+        return f"{name} is not recorded; no record of late shows whether the inventory makes up for it", False
     if not has:
-        return f"{field_name} is not recorded, and nothing makes up for it", True
-    return f"{field_name} is not recorded; the inventory makes up for {has:,} of {of:,} records", False
+        return f"{name} is not recorded, and nothing makes up for it", True
+    return f"{name} is not recorded; the inventory makes up for {has:,} of {of:,} records", False

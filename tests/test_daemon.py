@@ -15,6 +15,7 @@ import textwrap
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from queue import SimpleQueue
 from threading import Event
@@ -22,7 +23,9 @@ from typing import Any
 
 import pytest
 import structlog
+from apscheduler.events import EVENT_JOB_EXECUTED, JobEvent
 
+from flowaudit import daemon as daemon_room
 from flowaudit.app import App
 from flowaudit.collect import collect
 from flowaudit.config import Config
@@ -31,9 +34,10 @@ from flowaudit.daemon.http import Answer, Request, Server
 from flowaudit.daemon.jobs import Jobs
 from flowaudit.errors import ConfigError, DaemonError, Stopped
 from flowaudit.metrics import Metrics
-from flowaudit.model import Severity, Window
+from flowaudit.model import Severity, Sight, Window
 from flowaudit.sources.local import LocalSource
 from tests import flowlogs
+from tests.scenario.cloud import client, serving
 
 LEAK = "internet-egress-bypasses-nat"
 PATIENCE = 30
@@ -431,6 +435,122 @@ class TestJobs:
         (tmp_path / "lake").unlink()
         jobs.collect()
         assert LEAK in jobs.detect()[0].runs
+
+
+class TestDiscovery:
+    """AWS asked by the daemon."""
+
+    @pytest.fixture
+    def metrics(self) -> Metrics:
+        """Metrics of a daemon with one detector."""
+        return Metrics("0", {LEAK: Severity.CRITICAL})
+
+    @pytest.fixture
+    def nobody(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+        """No credentials anywhere."""
+        for name in [name for name in os.environ if name.startswith("AWS_")]:
+            monkeypatch.delenv(name)
+        none = str(tmp_path / "none")
+        values = {"EC2_METADATA_DISABLED": "true", "CONFIG_FILE": none, "SHARED_CREDENTIALS_FILE": none}
+        for name, value in {**values, "REGION": "us-east-1"}.items():
+            monkeypatch.setenv(f"AWS_{name}", value)
+
+    def test_without_credentials_a_cycle_is_whole(self, tmp_path: Path, logs: Path, nobody: None) -> None:
+        """That nobody can be asked is a warning, no failure: what is recorded is collected and judged all the same."""
+        cycle = run(app(tmp_path, logs), once=True)
+        assert cycle is not None
+        assert (cycle.exit_code, cycle.failures, cycle.collect.kept) == (0, (), 3)
+        (warning,) = cycle.warnings
+        assert "Unable to locate credentials" in warning
+        summary = cycle.summary()
+        assert summary["discover"] == {"regions": 0, "interfaces": 0}
+        assert summary["warnings"] == [warning]
+
+    def test_it_is_told_once(self, tmp_path: Path, logs: Path, metrics: Metrics, nobody: None, capfd: Any) -> None:
+        """For as long as it stays so it is logged once; each look counts, and none is a success."""
+        configure()
+        jobs = Jobs(app(tmp_path, logs), metrics, Event())
+        for _ in range(3):
+            _, warnings, failures = jobs.discover()
+            assert (len(warnings), failures) == (1, [])
+        (line,) = capfd.readouterr().err.splitlines()
+        assert (json.loads(line)["event"], json.loads(line)["level"]) == ("no answer from AWS", "warning")
+        sample = metrics.registry.get_sample_value
+        assert sample("flowaudit_discover_runs_total") == 3
+        assert sample("flowaudit_discover_unreached") == 1
+        assert sample("flowaudit_discover_regions") == 0
+        assert sample("flowaudit_discover_last_success_timestamp_seconds") == 0
+        assert sample("flowaudit_discover_failures_total", {"kind": "lake"}) == 0
+
+    def test_what_it_found_is_counted(
+        self, tmp_path: Path, logs: Path, metrics: Metrics, monkeypatch: pytest.MonkeyPatch, nobody: None
+    ) -> None:
+        """Regions, VPCs, interfaces, what did not answer and why, calls; and how much each detector can see then."""
+        with serving() as url:
+            for name, value in {"ENDPOINT_URL": url, "ACCESS_KEY_ID": "x", "SECRET_ACCESS_KEY": "x"}.items():
+                monkeypatch.setenv(f"AWS_{name}", value)
+            monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+            ec2 = client("ec2", url)
+            subnet = ec2.describe_subnets()["Subnets"][0]["SubnetId"]
+            ec2.create_network_interface(SubnetId=subnet)
+            jobs = Jobs(app(tmp_path, logs), metrics, Event())
+            jobs.collect()
+            report, warnings, failures = jobs.discover()
+        assert failures == []
+        assert len(warnings) == len(report.gaps) > 0
+        sample = metrics.registry.get_sample_value
+        found = {name: sample(f"flowaudit_discover_{name}") for name in ("regions", "unreached", "networks")}
+        assert found == {"regions": 1, "unreached": 0, "networks": 1}
+        assert sample("flowaudit_discover_interfaces", {"owner": "unknown"}) == 1
+        assert sample("flowaudit_discover_interfaces", {"owner": "sagemaker"}) == 0
+        assert sample("flowaudit_discover_gaps", {"reason": "failed"}) == len(report.gaps)
+        assert sample("flowaudit_discover_gaps", {"reason": "denied"}) == 0
+        assert sample("flowaudit_discover_strangers_total") == 1
+        assert sample("flowaudit_discover_calls_total") == sum(report.calls.values())
+        sights = {each: sample("flowaudit_detector_sees", {"detector": LEAK, "sight": each}) for each in Sight}
+        assert sights == {"full": 1, "degraded": 0, "blind": 0}
+
+    def test_before_anything_is_known_every_detector_is_blind(self, metrics: Metrics) -> None:
+        """The metric is there from the start, and presumes nothing."""
+        sample = metrics.registry.get_sample_value
+        sights = {each: sample("flowaudit_detector_sees", {"detector": LEAK, "sight": each}) for each in Sight}
+        assert sights == {"full": 0, "degraded": 0, "blind": 1}
+
+    def test_a_lake_out_of_reach_is_a_failure(self, tmp_path: Path, logs: Path, metrics: Metrics, nobody: None) -> None:
+        """That is ours: it is counted as `lake` and told; what detectors see is as it was."""
+        (tmp_path / "lake").write_text("no folder")
+        _, warnings, failures = Jobs(app(tmp_path, logs), metrics, Event()).discover()
+        assert warnings == []
+        assert [str(tmp_path / "lake") in line for line in failures] == [True]
+        sample = metrics.registry.get_sample_value
+        assert sample("flowaudit_discover_failures_total", {"kind": "lake"}) == 1
+        assert sample("flowaudit_detector_sees", {"detector": LEAK, "sight": "blind"}) == 1
+
+    def test_the_first_collect_waits_for_it_but_not_for_ever(self, tmp_path: Path, logs: Path) -> None:
+        """Its first turn is when the first discovery has ended, or after a while; detect's is when collect has."""
+        daemon = Daemon(app(tmp_path, logs))
+        arrived: SimpleQueue[str] = SimpleQueue()
+        scheduler = daemon._schedule(arrived)
+        scheduler.start(paused=True)
+        try:
+
+            def waits(job: str) -> float | None:
+                turn = scheduler.get_job(job).next_run_time
+                return (turn - datetime.now(UTC)).total_seconds() if turn else None
+
+            assert waits("discover") == pytest.approx(0, abs=30)
+            assert waits("collect") == pytest.approx(daemon_room.PATIENCE.total_seconds(), abs=30)
+            assert waits("detect") is None
+            for ended, follower in (("discover", "collect"), ("collect", "detect")):
+                daemon._heard(JobEvent(EVENT_JOB_EXECUTED, ended, "default"), arrived)
+                assert arrived.get(timeout=PATIENCE) == ended
+                daemon._wake(scheduler, daemon_room.FOLLOWERS[ended])
+                assert waits(follower) == pytest.approx(0, abs=30)
+            scheduler.modify_job("collect", next_run_time=datetime.now(UTC) + timedelta(hours=1))
+            daemon._wake(scheduler, "collect")
+            assert waits("collect") == pytest.approx(3600, abs=30)
+        finally:
+            scheduler.shutdown()
 
 
 class TestServer:

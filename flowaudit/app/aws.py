@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from threading import Lock
 from typing import Any
 
@@ -102,10 +103,11 @@ def _of_one_account(role: str | None, names: tuple[str, ...]) -> list[Region]:
     from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
 
     try:
-        session = _session(role)
-        wanted = names or ((session.region_name,) if session.region_name else ())
+        home = home_region()
+        wanted = names or ((home,) if home else ())
         if not wanted:
             raise ConfigError("AWS cannot be asked: there is no region; set AWS_REGION or [aws] regions")
+        session = _session(role, wanted[0])
         asker = session.client("sts", region_name=wanted[0], config=_settings("standard", ATTEMPTS))
         account = asker.get_caller_identity()["Account"]
     except (BotoCoreError, ClientError, ValueError) as error:
@@ -119,24 +121,23 @@ def _maker(session: Any, region: str) -> Callable[[str], Any]:  # noqa: ANN401
     return lambda service: session.client(service, region_name=region, config=settings)
 
 
-def _session(role: str | None) -> Any:  # noqa: ANN401
-    """Return a session, with credentials that renew themselves where a role is assumed."""
+def _session(role: str | None, region: str) -> Any:  # noqa: ANN401
+    """Return a session, with credentials that renew themselves where a role is assumed, by STS of that region."""
     import boto3  # noqa: PLC0415
     from botocore.credentials import AssumeRoleCredentialFetcher, DeferredRefreshableCredentials  # noqa: PLC0415
     from botocore.exceptions import NoCredentialsError  # noqa: PLC0415
     from botocore.session import get_session  # noqa: PLC0415
 
     if role is None:
-        return boto3.Session(region_name=home_region())
+        return boto3.Session(region_name=region)
     own, assumed = get_session(), get_session()
     credentials = own.get_credentials()
     if credentials is None:
         raise NoCredentialsError
-    fetcher = AssumeRoleCredentialFetcher(
-        own.create_client, credentials, role, extra_args={"RoleSessionName": "flowaudit"}
-    )
+    asker = partial(own.create_client, region_name=region, config=_settings("standard", ATTEMPTS))
+    fetcher = AssumeRoleCredentialFetcher(asker, credentials, role, extra_args={"RoleSessionName": "flowaudit"})
     assumed._credentials = DeferredRefreshableCredentials(fetcher.fetch_credentials, "assume-role")  # noqa: SLF001
-    return boto3.Session(region_name=home_region(), botocore_session=assumed)
+    return boto3.Session(region_name=region, botocore_session=assumed)
 
 
 def _settings(mode: str, attempts: int) -> Any:  # noqa: ANN401

@@ -114,7 +114,7 @@ def _list(ctx: typer.Context, query: str, what: str, at: str | None, format: For
     from flowaudit.config import parse_time
 
     now = datetime.now(UTC)
-    moment = parse_time(at, now) if at else now
+    moment = now if at is None else parse_time(at, now)
     if moment > now:
         raise ConfigError(f"--at {at} lies in the future: name a time that is past, as in -24h")
     app = app_of(ctx)

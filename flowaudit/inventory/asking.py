@@ -10,7 +10,8 @@ from textwrap import shorten
 from threading import Event, Lock
 from typing import Any
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
+from botocore.parsers import ResponseParserError
 
 from flowaudit.errors import Stopped
 from flowaudit.topology import Gap
@@ -22,6 +23,8 @@ SAID = 300
 _DENIED = re.compile(r"(?i)access\W?denied|unauthorized|not\W?authori[sz]ed|forbidden|authfailure|optin")
 _THROTTLED = re.compile(r"(?i)throttl|requestlimit|toomanyrequests|slowdown")
 _UNKNOWN = re.compile(r"(?i)invalidaction|unknownoperation|unsupportedoperation|notimplemented|not implemented")
+_FLEETING = re.compile(r"(?i)<[^>]*>|,?\W?request\W?id\W*[\w-]{8,}\W?|encoded authorization failure message: *\S+")
+"""What of a message is markup, or other each time: a gap is the same gap for as long as it is one."""
 
 
 class Asker:
@@ -46,8 +49,11 @@ class Asker:
         return tuple(self._gaps[key] for key in sorted(self._gaps))
 
     def knows(self, service: str, operation: str) -> bool:
-        """Tell whether the installed botocore has this operation."""
-        return operation in self._client(service).meta.method_to_api_mapping
+        """Tell whether the installed botocore has this operation; so it is taken where there is no client to ask."""
+        try:
+            return operation in self._client(service).meta.method_to_api_mapping
+        except BotoCoreError:
+            return True
 
     def all(self, service: str, operation: str, key: str, **params: Any) -> list[dict[str, Any]] | None:  # noqa: ANN401
         """Return what all pages of an answer hold under `key`, or None, with a gap noted, where there is no answer."""
@@ -92,7 +98,9 @@ class Asker:
             code = str(error.response.get("Error", {}).get("Code", ""))
             if not any(code.endswith(sign) or sign in str(error) for sign in gone):
                 self._note(service, operation, _reason(code, str(error)), str(error))
-        except BotoCoreError as error:
+        except ParamValidationError as error:  # a question that botocore does not let out: ours to mend
+            self._note(service, operation, "failed", str(error))
+        except (BotoCoreError, ResponseParserError) as error:  # a proxy may answer in AWS's place
             self._note(service, operation, "unreachable", str(error))
         return None
 
@@ -106,7 +114,8 @@ class Asker:
             try:
                 yield next(pages)
             except StopIteration:
-                self._calls[action(client, service, operation)] -= 1
+                with self._lock:
+                    self._calls[action(client, service, operation)] -= 1
                 return
 
     def _call(self, client: Any, service: str, operation: str, params: Mapping[str, Any]) -> dict[str, Any]:  # noqa: ANN401
@@ -128,7 +137,7 @@ class Asker:
                 service=service,
                 operation=operation,
                 reason=reason,
-                message=shorten(re.sub(r"<[^>]*>", " ", message), SAID, placeholder=" …"),
+                message=shorten(_FLEETING.sub(" ", message), SAID, placeholder=" …"),
                 transient=reason in ("throttled", "unreachable", "failed"),
             )
 

@@ -1,6 +1,6 @@
 """What was observed, kept: a row is added where something differs from the newest row of the same thing, and only then.
 
-When a region was last seen to be as the newest rows say is the number of an application transaction in `topology`.
+When a region was last seen to be as a table's newest rows say is the number of an application transaction in it.
 """
 
 from __future__ import annotations
@@ -40,6 +40,14 @@ SELECT interface_id, coalesce(max(account_id), 'unknown') AS account_id, coalesc
   max(vpc_id) AS vpc_id, max(subnet_id) AS subnet_id
 FROM flows WHERE batch > $since AND interface_id IS NOT NULL GROUP BY interface_id
 """
+NETWORKS = """
+SELECT * FROM topology WHERE (vpc_id, account_id) IN (
+  SELECT (vpc_id, first(account_id ORDER BY owner_id IS DISTINCT FROM account_id, account_id))
+  FROM topology GROUP BY vpc_id
+)
+ORDER BY vpc_id, observed_at
+"""
+"""Of a VPC that several accounts see, its owner's word: the others see less of it."""
 KEYS = {
     "interfaces": ("interface_id",),
     "workloads": ("arn",),
@@ -53,9 +61,13 @@ SEEN_APPLICATION = "flowaudit/discover/seen"
 
 @dataclass(frozen=True, slots=True)
 class Past:
-    """What the lake knows of one account's region; `looked_at` is when somebody last looked, None: never."""
+    """What the lake knows of one account's region.
+
+    `looked_at` is when somebody last looked at its workloads, `interfaces_at` at its interfaces; None: never.
+    """
 
     looked_at: datetime | None
+    interfaces_at: datetime | None
     interfaces: tuple[Interface, ...]
     workloads: tuple[Workload, ...]
 
@@ -67,57 +79,67 @@ def past(lake: Lake, account_id: str, region: str) -> Past:
         interfaces = _newest(engine, "interfaces", Interface)
         workloads = _newest(engine, "workloads", Workload)
     return Past(
-        looked_at(lake, account_id, region),
+        looked_at(lake, account_id, region, "workloads"),
+        looked_at(lake, account_id, region, "interfaces"),
         tuple(i for i in interfaces if _is_here(i, here)),
         tuple(w for w in workloads if _is_here(w, here)),
     )
 
 
-def looked_at(lake: Lake, account_id: str, region: str) -> datetime | None:
-    """Return when an account's region was last looked at in full, None if never."""
-    mark = lake.log("topology").watermark(_application(account_id, region))
-    return EPOCH + timedelta(microseconds=mark) if mark else None
+def looked_at(lake: Lake, account_id: str, region: str, table: str = "topology") -> datetime | None:
+    """Return when what a table tells of an account's region was last found to be so, None if never."""
+    return _time(lake.log(table).watermark(_application(account_id, region)))
 
 
 def record(lake: Lake, found: Discovery) -> dict[str, int]:
-    """Write what is new in a discovery, by table; raises LakeConflict where another process writes at this moment."""
-    before = looked_at(lake, found.account_id, found.region)
-    sets = [
-        _Found("interfaces", found.interfaces, found, before),
-        _Found("workloads", found.workloads, found, before),
-        _Found("gaps", found.gaps, found, before),
-        _Found("topology", found.networks, found, before),
-    ]
+    """Write what is new in a discovery, by table; raises LakeConflict where another process writes at this moment.
+
+    Where another process has looked later, its word stays.
+    """
+    sets = {
+        "interfaces": found.interfaces,
+        "workloads": found.workloads,
+        "gaps": found.gaps,
+        "topology": found.networks,
+    }
+    application = _application(found.account_id, found.region)
     mark = int((found.at - EPOCH) / timedelta(microseconds=1))
-    written = {}
-    for each in sets:
-        log = lake.log(each.table)
-        rows = each.changes(lake)
-        # Without networks nobody has confirmed anything of them.
-        is_confirmed = each.table == "topology" and found.networks is not None
-        log.commit(rows, {_application(found.account_id, found.region): mark} if is_confirmed else {})
-        written[each.table] = rows.num_rows
+    written = dict.fromkeys(sets, 0)
+    for table, values in sets.items():
+        log = lake.log(table)
+        before = log.watermark(application)
+        # What could not be asked is not confirmed.
+        if values is None or before >= mark:
+            continue
+        rows = _Found(table, values, found, _time(before)).changes(lake)
+        log.commit(rows, {application: mark})
+        written[table] = rows.num_rows
     return written
 
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """What one look found for one table; None: it could not look."""
+    """What one look found for one table."""
 
     table: str
-    values: Collection[Thing] | None
+    values: Collection[Thing]
     discovery: Discovery
     looked_at: datetime | None
 
     def changes(self, lake: Lake) -> pa.Table:
-        """Return the rows that tell what differs from the lake's newest word."""
-        if self.values is None:
-            return TABLES[self.table].schema.empty_table()
+        """Return the rows that tell what differs from the lake's newest word.
+
+        Interfaces of another account, as the owner of a shared VPC sees them, are that account's to tell.
+        """
         with sql.connect(lake, tables=(self.table,)) as engine:
             known = {_key(self.table, each): each for each in _newest(engine, self.table, KINDS[self.table])}
         here = {"account_id": self.discovery.account_id, "region": self.discovery.region}
         now = {_key(self.table, each): each for each in self.values}
-        changed = [self._row(value, present=True) for key, value in now.items() if known.get(key) != value]
+        changed = [
+            self._row(value, present=True)
+            for key, value in now.items()
+            if known.get(key) != value and (_is_here(value, here) or key not in known)
+        ]
         gone = [
             self._row(value, present=False)
             for key, value in known.items()
@@ -166,7 +188,7 @@ def first_seen(lake: Lake) -> dict[str, tuple[datetime | None, datetime]]:
 def topology(lake: Lake) -> Topology:
     """Return what is known for judging records; of interfaces only what that takes. Raises LakeError."""
     with sql.connect(lake, tables=("topology", "interfaces")) as engine:
-        rows = engine.query("SELECT * FROM topology ORDER BY vpc_id, observed_at").to_pylist()
+        rows = engine.query(NETWORKS).to_pylist()
         interfaces = engine.query(SKETCHES).to_pylist()
     return Topology(
         snapshots=tuple(_snapshots(lake, rows)),
@@ -210,6 +232,10 @@ def _key(table: str, value: Thing) -> tuple[str, ...]:
 
 def _is_here(value: Thing, here: Mapping[str, str]) -> bool:
     return value.account_id == here["account_id"] and value.region == here["region"]
+
+
+def _time(mark: int) -> datetime | None:
+    return EPOCH + timedelta(microseconds=mark) if mark else None
 
 
 def _application(account_id: str, region: str) -> str:

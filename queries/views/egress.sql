@@ -19,7 +19,7 @@ LEFT JOIN nat_conversations AS nat
   AND nat.span = CAST(floor(epoch(flows.start_time) / 300) AS BIGINT)
   AND nat.first_start <= coalesce(flows.end_time, flows.start_time) + INTERVAL 60 SECOND
   AND nat.last_end >= flows.start_time - INTERVAL 60 SECOND
-  AND coalesce(nat.vpc_id, flows.vpc_id, '') = coalesce(flows.vpc_id, nat.vpc_id, '')
+  AND (flows.vpc_id IS NULL OR list_contains(nat.vpc_ids, flows.vpc_id) OR list_contains(nat.vpc_ids, ''))
 WHERE flows.direction = 'egress'
   AND flows.vantage IS NULL
   AND NOT EXISTS (SELECT 1 FROM transit_interfaces AS transit WHERE transit.interface_id = flows.interface_id)

@@ -7,11 +7,11 @@ SageMaker's are not among these.
 WITH told AS (
   SELECT
     *,
-    lag(workload_arn) OVER history AS arn_before,
+    lag(workload_arn) OVER history AS arn_before,  -- what was not known in between changes nothing
     max(workload_arn) OVER (PARTITION BY interface_id) IS NOT NULL AS is_known
   FROM interfaces
   WHERE owner = 'sagemaker'
-  WINDOW history AS (PARTITION BY interface_id ORDER BY observed_at)
+  WINDOW history AS (PARTITION BY interface_id, workload_arn IS NULL ORDER BY observed_at)
 ),
 changes AS (
   SELECT

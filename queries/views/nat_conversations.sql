@@ -1,13 +1,13 @@
 /*
 What NAT gateways recorded of conversations from inside: who spoke to whom from which port, in spans of five minutes
-that a record of the same conversation may have begun in. A zonal gateway's record has the workload for its source and the packet's
-destination beside its own address, a regional one's names the destination itself (VPC User Guide, "Flow log record
-examples"). Only recorders that are known to be NAT gateways count.
+that a record of the same conversation may have begun in; `vpc_ids` are those it was recorded in, '' where the record
+does not tell. A zonal gateway's record has the workload for its source and the packet's destination beside its own
+address, a regional one's names the destination itself (VPC User Guide, "Flow log record examples"). Only recorders that
+are known to be NAT gateways count.
 */
 WITH records AS (
   SELECT
-    account_id,
-    vpc_id,
+    coalesce(vpc_id, '') AS vpc_id,
     srcaddr AS local_addr,
     srcport AS local_port,
     coalesce(pkt_dstaddr, dstaddr) AS remote_addr,
@@ -36,8 +36,7 @@ SELECT
   remote_port,
   protocol,
   span,
-  max(account_id) AS account_id,
-  max(vpc_id) AS vpc_id,
+  list(DISTINCT vpc_id) AS vpc_ids,
   min(start_time) AS first_start,
   max(end_time) AS last_end
 FROM spanned
