@@ -55,6 +55,7 @@ SELECT
   min(since) AS since,
   max(until) AS until,
   CAST(sum(epoch(until) - epoch(since)) // 60 AS BIGINT) AS minutes,
+  arg_max(state, until) FILTER (WHERE state <> 'pending') AS latest,
   {{states}}
 FROM ({SPANS}) AS spans
 LEFT JOIN (
@@ -91,8 +92,8 @@ class State(StrEnum):
 class Coverage:
     """What flow logs tell of a window, as of `at`.
 
-    `minutes` are interface-minutes by state. `interfaces` has a row each with its workload, VPC and minutes by state,
-    `gaps` one for each span that is not covered, `blind` one for each workload that sends by ways no flow log sees.
+    `minutes` are interface-minutes by state. `interfaces` has a row each with its workload, VPC and minutes by state
+    and the `latest` state that is not pending, `gaps` one for each span that is not covered, `blind` one for each workload that sends by ways no flow log sees.
     `inventoried` tells whether AWS was ever asked: if not, interfaces are those in the records.
     """
 
@@ -120,6 +121,11 @@ class Coverage:
         if interface is not None and not self._tells_of(interface, window):
             return False
         return not any(_overlap(gap, window) for each in named for gap in self._gaps.get(each, ()))
+
+    def silent(self) -> int:
+        """Return the number of interfaces that live and whose newest minutes, as far as judged, are not covered."""
+        rows = self.interfaces.select(["until", "latest"]).to_pylist()
+        return sum(row["until"] == self.window.until and row["latest"] not in (None, State.COVERED) for row in rows)
 
     def _tells_of(self, interface: str, window: Window) -> bool:
         if self.inventoried:
