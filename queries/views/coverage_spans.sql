@@ -45,29 +45,54 @@ logs AS (
   FROM flow_logs
   GROUP BY flow_log_id
 ),
-recorded AS (
+-- Records by the hour; an hour in which they begin in minute after minute is one stretch, others are looked at by minute.
+hours AS MATERIALIZED (
   SELECT
-    flows.interface_id,
-    coalesce(flows.flow_log_id, '') AS flow_log_id,
-    coalesce(flows.log_status, 'OK') = 'SKIPDATA' AS is_skipped,
-    epoch_ms(flows.start_time) // 60000 AS minute,
-    min(epoch_ms(flows.start_time)) // 1000 AS first_start,
-    max(epoch_ms(flows.start_time)) // 1000 AS last_start,
-    min(epoch_ms(greatest(flows.end_time, flows.start_time))) // 1000 AS first_end,
-    max(epoch_ms(greatest(flows.end_time, flows.start_time))) // 1000 AS last_end,
-    max(flows.vpc_id) AS vpc_id,
-    max(flows.subnet_id) AS subnet_id
+    interface_id,
+    coalesce(flow_log_id, '') AS flow_log_id,
+    coalesce(log_status, 'OK') = 'SKIPDATA' AS is_skipped,
+    epoch_ms(start_time) // 3600000 AS hour,
+    bit_count(bit_or(CAST(1 AS BIGINT) << (epoch_ms(start_time) // 60000 % 60)))
+    > max(epoch_ms(start_time)) // 60000 - min(epoch_ms(start_time)) // 60000 AS is_whole,
+    min(epoch_ms(start_time)) // 1000 AS first_start,
+    max(epoch_ms(start_time)) // 1000 AS last_start,
+    min(epoch_ms(greatest(end_time, start_time))) // 1000 AS first_end,
+    max(epoch_ms(greatest(end_time, start_time))) // 1000 AS last_end,
+    max(vpc_id) AS vpc_id,
+    max(subnet_id) AS subnet_id
   FROM flows
-  WHERE flows.start_time IS NOT NULL
+  WHERE start_time IS NOT NULL
     AND (
-      flows.interface_id IN (SELECT known.interface_id FROM known WHERE known.owner = 'sagemaker')
+      interface_id IN (SELECT known.interface_id FROM known WHERE known.owner = 'sagemaker')
       OR (
         NOT (SELECT inventory.is_there FROM inventory)
-        AND flows.interface_id NOT IN (SELECT known.interface_id FROM known WHERE known.owner <> 'unknown')
-        AND flows.interface_id NOT IN (SELECT transit.interface_id FROM transit_interfaces AS transit)
+        AND interface_id NOT IN (SELECT known.interface_id FROM known WHERE known.owner <> 'unknown')
+        AND interface_id NOT IN (SELECT transit.interface_id FROM transit_interfaces AS transit)
       )
     )
   GROUP BY ALL
+),
+recorded AS (
+  SELECT interface_id, flow_log_id, is_skipped, first_start, last_start, first_end, last_end
+  FROM hours
+  WHERE is_whole AND NOT is_skipped
+  UNION ALL
+  SELECT
+    flows.interface_id,
+    hours.flow_log_id,
+    hours.is_skipped,
+    min(epoch_ms(flows.start_time)) // 1000,
+    max(epoch_ms(flows.start_time)) // 1000,
+    min(epoch_ms(greatest(flows.end_time, flows.start_time))) // 1000,
+    max(epoch_ms(greatest(flows.end_time, flows.start_time))) // 1000
+  FROM flows
+  JOIN hours
+    ON hours.interface_id = flows.interface_id
+    AND hours.flow_log_id = coalesce(flows.flow_log_id, '')
+    AND hours.is_skipped = (coalesce(flows.log_status, 'OK') = 'SKIPDATA')
+    AND hours.hour = epoch_ms(flows.start_time) // 3600000
+  WHERE hours.is_skipped OR NOT hours.is_whole
+  GROUP BY flows.interface_id, hours.flow_log_id, hours.is_skipped, epoch_ms(flows.start_time) // 60000
 ),
 observed AS (
   SELECT
@@ -99,7 +124,7 @@ told AS (
     max(last_end) AS until,
     max(vpc_id) AS vpc_id,
     max(subnet_id) AS subnet_id
-  FROM recorded
+  FROM hours
   GROUP BY interface_id
 ),
 extent AS (
@@ -164,20 +189,20 @@ reaches AS (
   WHERE NOT is_skipped AND logs.is_partial IS NOT TRUE
 ),
 islands AS (
-  SELECT interface_id, min(since) AS since, max(until) AS until
+  SELECT
+    interface_id,
+    since,
+    coalesce(lead(reached) OVER (PARTITION BY interface_id ORDER BY since), farthest) AS until
   FROM (
-    SELECT *, count(*) FILTER (WHERE since > reached OR reached IS NULL) OVER so_far AS island
-    FROM (
-      SELECT
-        *,
-        max(until) OVER (
-          PARTITION BY interface_id ORDER BY since, until ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
-        ) AS reached
-      FROM reaches
-    ) AS each_one
-    WINDOW so_far AS (PARTITION BY interface_id ORDER BY since, until ROWS UNBOUNDED PRECEDING)
-  ) AS numbered
-  GROUP BY interface_id, island
+    SELECT
+      *,
+      max(until) OVER (
+        PARTITION BY interface_id ORDER BY since, until ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
+      ) AS reached,
+      max(until) OVER (PARTITION BY interface_id) AS farthest
+    FROM reaches
+  ) AS each_one
+  WHERE reached IS NULL OR since > reached
 ),
 layers AS MATERIALIZED (
   SELECT
