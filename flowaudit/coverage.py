@@ -92,9 +92,10 @@ class State(StrEnum):
 class Coverage:
     """What flow logs tell of a window, as of `at`.
 
-    `minutes` are interface-minutes by state. `interfaces` has a row each with its workload, VPC and minutes by state
-    and the `latest` state that is not pending, `gaps` one for each span that is not covered, `blind` one for each workload that sends by ways no flow log sees.
-    `inventoried` tells whether AWS was ever asked: if not, interfaces are those in the records.
+    `minutes` are interface-minutes by state. `interfaces` has a row each with its workload, VPC, minutes by state and
+    the `latest` state that is not pending; `gaps` has one for each span that is not covered, `blind` one for each workload
+    that sends by ways no flow log sees. `inventoried` tells whether AWS was ever asked: if not, interfaces are those in
+    the records.
     """
 
     window: Window
@@ -126,6 +127,10 @@ class Coverage:
         """Return the number of interfaces that live and whose newest minutes, as far as judged, are not covered."""
         rows = self.interfaces.select(["until", "latest"]).to_pylist()
         return sum(row["until"] == self.window.until and row["latest"] not in (None, State.COVERED) for row in rows)
+
+    def blind_workloads(self) -> frozenset[str]:
+        """Return the ARNs of workloads that send by ways no flow log sees."""
+        return frozenset(self.blind.column("workload_arn").to_pylist())
 
     def _tells_of(self, interface: str, window: Window) -> bool:
         if self.inventoried:
@@ -211,7 +216,7 @@ def statement(found: Coverage) -> str:
     """Return in one line how much of the window is covered, and what is not."""
     parts = [_share_of(found), *_open(found)]
     if found.blind.num_rows:
-        workloads = len(set(found.blind.column("workload_arn").to_pylist()))
+        workloads = len(found.blind_workloads())
         verb = "workload sends" if workloads == 1 else "workloads send"
         parts.append(f"{workloads:,} {verb} by ways no flow log sees")
     if found.newest_record and found.at - found.newest_record > STALE:

@@ -388,7 +388,7 @@ IN_VPC = (VpcConfig(subnets=("subnet-1",), security_groups=("sg-1",)),)
 
 def workload(kind: str, **more: Any) -> Workload:
     """A workload that runs."""
-    known = {"account_id": ACCOUNT, "region": REGION, "running": True, "status": "InService", "created_at": at(0)}
+    known: dict[str, Any] = {"account_id": ACCOUNT, "region": REGION, "running": True, "status": "InService", "created_at": at(0)}
     return Workload(**known | more, arn=f"arn:{kind}", kind=kind, name=kind)
 
 
@@ -507,7 +507,7 @@ def test_by_default_the_last_day_of_records_counts(house: House) -> None:
 def test_the_line_never_fails(tmp_path: Path) -> None:
     """No lake, a broken view: the line says what is wrong."""
     assert line(Lake(str(tmp_path / "none")), VIEWS, at(0)).startswith("coverage: ")
-    broken = VIEWS | {"coverage_spans": "SELECT nonsense"}
+    broken = {**VIEWS, "coverage_spans": "SELECT nonsense"}
     assert line(Lake(str(tmp_path / "none")), broken, at(0)).startswith("coverage: not known: ")
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 from enum import StrEnum
+from textwrap import fill
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from flowaudit.app import App
     from flowaudit.coverage import Coverage
 
+WIDTH = 80
+"""Characters of a line of prose."""
 MOST_GAPS = 20
 """How many gaps a page lists; the longest."""
 
@@ -112,7 +114,7 @@ def _plain(found: Coverage, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]
 def _page(found: Coverage, rows: Sequence[Mapping[str, Any]], by: By) -> None:
     from flowaudit.coverage import statement
 
-    print(f"{printable(statement(found))}")
+    print(fill(printable(statement(found)), WIDTH, subsequent_indent="  ", break_on_hyphens=False))
     if rows:
         print()
         show([_named(rows, by), *_figures(rows)])
@@ -120,7 +122,7 @@ def _page(found: Coverage, rows: Sequence[Mapping[str, Any]], by: By) -> None:
     if found.blind.num_rows:
         print("\nsend by ways no flow log sees")
         for row in found.blind.to_pylist():
-            print(f"  {printable(row['workload_kind'])} {printable(row['workload'])}: {printable(row['why'])}")
+            print(f"  {printable(row['workload_kind'])} {printable(row['workload'])}\n    {printable(row['why'])}")
     sys.stdout.flush()
 
 
@@ -137,7 +139,7 @@ def _figures(rows: Sequence[Mapping[str, Any]]) -> list[Column]:
     numbers = {"minutes": "minutes", State.MISSING: "missing", State.SKIPPED: "skipped"}
     numbers |= {State.NOT_MONITORED: "unwatched", State.PENDING: "pending"}
     figures = [Column(word, [f"{row[name]:,}" for row in rows], right=True) for name, word in numbers.items()]
-    return [replace(figures[0]), Column("covered", shares, right=True), *figures[1:]]
+    return [figures[0], Column("covered", shares, right=True), *figures[1:]]
 
 
 def _list_gaps(found: Coverage) -> None:
