@@ -93,9 +93,9 @@ class Coverage:
     """What flow logs tell of a window, as of `at`.
 
     `minutes` are interface-minutes by state. `interfaces` has a row each with its workload, VPC, minutes by state and
-    the `latest` state that is not pending; `gaps` has one for each span that is not covered, `blind` one for each workload
-    that sends by ways no flow log sees. `inventoried` tells whether AWS was ever asked: if not, interfaces are those in
-    the records.
+    the `latest` state that is not pending; `gaps` has one for each span that is not covered, `blind` one for each
+    workload that sends by ways no flow log sees. `inventoried` tells whether AWS was ever asked: if not, interfaces
+    are those in the records.
     """
 
     window: Window

@@ -388,7 +388,13 @@ IN_VPC = (VpcConfig(subnets=("subnet-1",), security_groups=("sg-1",)),)
 
 def workload(kind: str, **more: Any) -> Workload:
     """A workload that runs."""
-    known: dict[str, Any] = {"account_id": ACCOUNT, "region": REGION, "running": True, "status": "InService", "created_at": at(0)}
+    known: dict[str, Any] = {
+        "account_id": ACCOUNT,
+        "region": REGION,
+        "running": True,
+        "status": "InService",
+        "created_at": at(0),
+    }
     return Workload(**known | more, arn=f"arn:{kind}", kind=kind, name=kind)
 
 

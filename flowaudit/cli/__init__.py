@@ -13,7 +13,20 @@ from typing import Annotated, Any, NoReturn
 import typer
 from typer.core import TyperGroup
 
-from flowaudit.cli import check, collect, coverage, detect, doctor, findings, inventory, ipranges, run, sql
+from flowaudit.cli import (
+    check,
+    collect,
+    coverage,
+    detect,
+    doctor,
+    explain,
+    findings,
+    inventory,
+    ipranges,
+    query,
+    run,
+    sql,
+)
 from flowaudit.cli.options import Options
 from flowaudit.cli.output import say
 from flowaudit.errors import FlowauditError
@@ -73,6 +86,7 @@ VERBS: tuple[Callable[..., None], ...] = (
     collect.collect,
     detect.detect,
     coverage.coverage,
+    explain.explain,
     inventory.interfaces,
     inventory.workloads,
     doctor.doctor,
@@ -84,6 +98,7 @@ for _verb in VERBS:
     verbs.command()(_verb)
 verbs.add_typer(findings.group, name="findings")
 verbs.add_typer(ipranges.group, name="ipranges")
+verbs.add_typer(query.group, name="query")
 
 
 def _version(asked: bool) -> None:

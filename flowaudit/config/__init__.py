@@ -67,10 +67,7 @@ _List = Annotated[tuple[_T, ...], Field(strict=False)]  # TOML has lists; values
 NO_EFFECT_YET = frozenset(
     {
         "lake.retention",
-        "aws.regions",
-        "aws.assume_roles",
         "policy.allowed_destinations",
-        "schedule.discover",
         "schedule.posture",
         "schedule.maintain",
         "http.web_config",
