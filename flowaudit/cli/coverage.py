@@ -136,8 +136,14 @@ def _figures(rows: Sequence[Mapping[str, Any]]) -> list[Column]:
     from flowaudit.coverage import State, percent
 
     shares = ["" if row["covered_share"] is None else percent(row["covered_share"]) for row in rows]
-    numbers = {"minutes": "minutes", State.MISSING: "missing", State.SKIPPED: "skipped"}
-    numbers |= {State.NOT_MONITORED: "unwatched", State.PENDING: "pending"}
+    words = {
+        State.MISSING: "missing",
+        State.SKIPPED: "skipped",
+        State.NOT_MONITORED: "unwatched",
+        State.PENDING: "pending",
+    }
+    there = {name: word for name, word in words.items() if any(row[name] for row in rows)}
+    numbers = {"minutes": "minutes"} | there
     figures = [Column(word, [f"{row[name]:,}" for row in rows], right=True) for name, word in numbers.items()]
     return [figures[0], Column("covered", shares, right=True), *figures[1:]]
 

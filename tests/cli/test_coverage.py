@@ -61,7 +61,8 @@ def test_a_page_reads_well_at_80_columns(run: Run, known: Path) -> None:
     assert max(map(len, ended.out.splitlines())) <= 80
     assert "\x1b" not in ended.out
     words = [line.split() for line in ended.out.splitlines()]
-    assert ["notebook_instance", "research", "20", "100", "%", "0", "0", "0", "0"] in words
+    assert ["notebook_instance", "research", "20", "100", "%", "0"] in words
+    assert ["workload", "minutes", "covered", "missing"] in words
     assert "    missing: fl-1a delivered nothing" in ended.out.splitlines()
     assert "  training_job train\\x1b[31m\n    no VpcConfig: it has no interface in a VPC of yours\n" in ended.out
 
