@@ -30,6 +30,8 @@ UNEXPECTED = "unexpected"
 GAP_REASONS = ("denied", "throttled", "unreachable", "unsupported", "failed")
 """Why an API may not answer."""
 EVENTS = ("opened", "seen", "reopened", "resolved", "muted", "unmuted")
+COVERAGE = ("covered", "skipped", "missing", "not_monitored", "pending")
+"""What a minute of an interface can be."""
 JOBS = ("discover", "collect", "detect")
 """The stages that run by themselves, as jobs of the daemon."""
 SECONDS = (0.1, 0.5, 1, 5, 15, 30, 60, 120, 300, 600, 1800, 3600)
@@ -64,6 +66,7 @@ class Metrics:
         self._set_up_discover()
         self._set_up_collect()
         self._set_up_detect()
+        self._set_up_coverage()
         self._set_up_jobs()
 
     def discovered(self, report: DiscoverReport, unreached: int) -> None:
@@ -121,6 +124,13 @@ class Metrics:
             self._detector_seconds.labels(detector).inc(seconds)
         for detector in report.failures:
             self._detector_failures.labels(detector).inc()
+
+    def covered(self, minutes: Mapping[str, int], gaps: int, blind: int) -> None:
+        """Say what the last 24 hours' interface-minutes are, how many interfaces have a gap now, and who is blind."""
+        for state in COVERAGE:
+            self._lives.labels(state).set(60 * minutes.get(state, 0))
+        self._silent.set(gaps)
+        self._blind.set(blind)
 
     def problems(self, number: int) -> None:
         """Say how many mistakes there are in query files; a file with one is left out."""
@@ -222,6 +232,14 @@ class Metrics:
         )
         self._known = {(detector, str(severity)) for detector, severity in self._detectors.items()}
         self.findings({})
+
+    def _set_up_coverage(self) -> None:
+        self._lives = self._gauge(
+            "coverage_interface_seconds", "Lives of interfaces in the last 24 hours, by what is known of them.", "state"
+        )
+        self._silent = self._gauge("coverage_gaps", "Interfaces whose newest minutes are not covered.")
+        self._blind = self._gauge("coverage_blind_workloads", "Workloads that send by ways no flow log sees.")
+        self.covered({}, 0, 0)
 
     def _set_up_jobs(self) -> None:
         self._missed = self._counter("job_missed", "Starts of a job left out, for lack of a thread.", job=JOBS)

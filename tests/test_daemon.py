@@ -14,7 +14,7 @@ import sys
 import textwrap
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from queue import SimpleQueue
@@ -33,9 +33,11 @@ from flowaudit.daemon import Daemon, configure, run
 from flowaudit.daemon.http import Answer, Request, Server
 from flowaudit.daemon.jobs import Jobs
 from flowaudit.errors import ConfigError, DaemonError, Stopped
+from flowaudit.inventory import history
 from flowaudit.metrics import Metrics
 from flowaudit.model import Severity, Sight, Window
 from flowaudit.sources.local import LocalSource
+from flowaudit.topology import Discovery, FlowLog, Interface, Network, Workload
 from tests import flowlogs
 from tests.scenario.cloud import client, serving
 
@@ -407,6 +409,37 @@ class TestJobs:
         assert jobs.collect()[1] == []
         assert metrics.registry.get_sample_value("flowaudit_collect_last_success_timestamp_seconds") == 0
         assert jobs.unready() == "stopping"
+
+    def test_a_silent_interface_is_a_gap(self, tmp_path: Path, metrics: Metrics) -> None:
+        """After a detect the metrics tell of the last 24 hours until now, and who sends where no flow log looks."""
+        tracked, now = app(tmp_path), datetime.now(UTC)
+        tracked.lake.create()
+        here: dict[str, Any] = {"account_id": "123456789012", "region": "us-east-1"}
+        attached = now - timedelta(hours=2)
+        interface = Interface(
+            **here, interface_id="eni-0a", vpc_id="vpc-1", status="in-use", owner="sagemaker", attached_at=attached
+        )
+        log = FlowLog(flow_log_id="fl-1a", resource_id="vpc-1", traffic_type="ALL", max_aggregation_interval=60)
+        job = Workload(**here, arn="arn:x", kind="training_job", name="x", running=True, created_at=attached)
+        network = Network(**here, vpc_id="vpc-1", flow_logs=(log,))
+        found = Discovery(**here, at=attached, interfaces=(interface,), workloads=(job,), networks=(network,))
+        history.record(tracked.lake, found)
+        assert Jobs(tracked, metrics, Event()).detect()[1] == []
+        told = metrics.registry.get_sample_value
+        missing = told("flowaudit_coverage_interface_seconds", {"state": "missing"})
+        assert missing is not None
+        assert 100 <= missing / 60 <= 105  # of 120 minutes, 16 may still come
+        assert told("flowaudit_coverage_gaps") == 1
+        assert told("flowaudit_coverage_blind_workloads") == 1
+
+    def test_coverage_that_cannot_be_told_is_no_failure(self, tmp_path: Path, metrics: Metrics, capfd: Any) -> None:
+        """A view that breaks it: a warning says so, and the detect went well."""
+        broken = app(tmp_path)
+        views = {**broken.sound_catalogue.views, "coverage_spans": "SELECT nonsense"}
+        object.__setattr__(broken, "sound_catalogue", replace(broken.sound_catalogue, views=views, detectors={}))
+        configure()
+        assert Jobs(broken, metrics, Event()).detect()[1] == []
+        assert "coverage not known" in capfd.readouterr().err
 
     def test_a_lake_out_of_reach_is_told(self, tmp_path: Path, logs: Path, metrics: Metrics) -> None:
         """Where a file is in the lake's place, both stages fail as `lake`, and readiness says so."""

@@ -13,7 +13,20 @@ from typing import Annotated, Any, NoReturn
 import typer
 from typer.core import TyperGroup
 
-from flowaudit.cli import check, collect, detect, doctor, explain, findings, inventory, ipranges, query, run, sql
+from flowaudit.cli import (
+    check,
+    collect,
+    coverage,
+    detect,
+    doctor,
+    explain,
+    findings,
+    inventory,
+    ipranges,
+    query,
+    run,
+    sql,
+)
 from flowaudit.cli.options import Options
 from flowaudit.cli.output import say
 from flowaudit.errors import FlowauditError
@@ -72,6 +85,7 @@ VERBS: tuple[Callable[..., None], ...] = (
     inventory.discover,
     collect.collect,
     detect.detect,
+    coverage.coverage,
     explain.explain,
     inventory.interfaces,
     inventory.workloads,

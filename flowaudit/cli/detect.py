@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from flowaudit.cli.coverage import line
 from flowaudit.cli.options import SinceOption, UntilOption, app_of, detector_ids, known, lake_of, span
 from flowaudit.cli.output import Format, FormatOption, say, write_one
 from flowaudit.errors import FlowauditError
@@ -34,9 +35,11 @@ def detect(
     window = span(since, until, datetime.now(UTC))
     only = known(detector, app.catalogue.detectors) if detector else None
     report = detect_in(lake_of(app), app.catalogue, window, only, mutes=app.mutes)
+    covered = line(app)
     for message in report.failures.values():
         say(f"failed {message}")
     summary = {name: getattr(report, name) for name in ("windows", "sightings", "events", "failures", "seconds")}
-    write_one(summary, format)
+    write_one(summary if format is Format.TABLE else summary | {"coverage": covered}, format)
+    say(covered)
     if report.failures:
         raise typer.Exit(FlowauditError.exit_code)

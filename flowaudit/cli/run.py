@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from flowaudit.cli.coverage import line
 from flowaudit.cli.options import app_of
 from flowaudit.cli.output import Format, FormatOption, say, write_one
 
@@ -19,11 +20,14 @@ def run(ctx: typer.Context, once: OnceOption = False, format: FormatOption = For
     """
     from flowaudit import daemon
 
-    if (cycle := daemon.run(app_of(ctx), once=once)) is None:
+    app = app_of(ctx)
+    if (cycle := daemon.run(app, once=once)) is None:
         return
     for failure in cycle.failures:
         say(f"failed {failure}")
-    write_one(cycle.summary(), format)
+    summary, covered = cycle.summary(), line(app)
+    write_one(summary if format is Format.TABLE else summary | {"coverage": covered}, format)
+    say(covered)
     raise typer.Exit(cycle.exit_code)
 
 

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from threading import Event
 from typing import Any
 
@@ -16,16 +16,21 @@ import structlog
 from flowaudit import sql
 from flowaudit.app import App
 from flowaudit.collect import Workers, collect
+from flowaudit.coverage import coverage
 from flowaudit.detect import detect
 from flowaudit.discover import discover
 from flowaudit.doctor import capabilities
 from flowaudit.errors import FlowauditError, Stopped
 from flowaudit.metrics import Metrics
-from flowaudit.model import CollectReport, DetectReport, DiscoverReport
+from flowaudit.model import CollectReport, DetectReport, DiscoverReport, Window
 from flowaudit.topology import Gap
 
 TOLD = 10
 """How many of one collect's problems are logged one by one."""
+COVERED = timedelta(hours=24)
+"""How much of the past the metrics of coverage speak of."""
+REST = 300.0
+"""Seconds after which coverage is looked at again: it reads a whole day of records."""
 OPEN = "SELECT detector, severity, count(*) AS n FROM findings_current WHERE state = 'open' GROUP BY detector, severity"
 
 log = structlog.stdlib.get_logger("flowaudit.daemon")
@@ -94,6 +99,7 @@ class Jobs:
         self._trouble: dict[str, str] = {}
         self._next: dict[str, float] = {}
         self._warned: set[str] = set()
+        self._covered_at: float | None = None
 
     def cycle(self) -> Cycle:
         """Run every stage once, in the order of the road."""
@@ -159,6 +165,7 @@ class Jobs:
             reports.append(report)
             self._metrics.detected(report)
             self._metrics.findings(self._open())
+            self._cover(started)
             for detector, message in report.failures.items():
                 log.error("detector failed", detector=detector, error=message)
             failures.lines += report.failures.values()
@@ -166,6 +173,19 @@ class Jobs:
                 log.info("findings changed", **report.events)
         self._end(failures, started, done=bool(reports))
         return reports[-1] if reports else DetectReport(), failures.lines
+
+    def _cover(self, now: float) -> None:
+        """Tell the metrics of coverage until now; that it cannot be told is no failure of the detectors."""
+        if self._covered_at is not None and now < self._covered_at + REST:
+            return
+        self._covered_at, moment = now, datetime.now(UTC)
+        try:
+            window = Window(moment - COVERED, moment)
+            found = coverage(self._app.lake, self._app.sound_catalogue.views, window, moment)
+        except FlowauditError as error:
+            log.warning("coverage not known", error=str(error))
+            return
+        self._metrics.covered(found.minutes, found.silent(), len(found.blind_workloads()))
 
     def unready(self) -> str | None:
         """Return why there is nothing to rely on yet, None if there is; raises LakeError."""

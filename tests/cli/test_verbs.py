@@ -94,7 +94,7 @@ def test_detect_says_what_happened(run: Run, logs: Path) -> None:
     """Detect's document has windows, sightings, events by kind, failures by detector and seconds."""
     run("--lake", "lake", "collect", logs)
     report = run("--lake", "lake", "detect", "--format", "json").json
-    assert list(report) == ["windows", "sightings", "events", "failures", "seconds"]
+    assert list(report) == ["windows", "sightings", "events", "failures", "seconds", "coverage"]
     assert (report["events"], report["failures"]) == ({"opened": report["sightings"]}, {})
 
 
