@@ -11,10 +11,12 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 import pyarrow as pa
 
+from flowaudit import topology as topology_
 from flowaudit.model import Window
 from flowaudit.simulate import (
     FORMATS,
     FlowLog,
+    Interface,
     Kind,
     Network,
     Remotes,
@@ -28,10 +30,13 @@ from flowaudit.simulate import (
     write_text,
 )
 from flowaudit.simulate import streams as traffic
+from flowaudit.topology import PrefixList, Route, RouteTable, Snapshot, Topology
 
 BEGIN = datetime(2025, 11, 23, tzinfo=UTC)
 PUBLISHED_EVERY = timedelta(minutes=5)
 BLOCK = 250_000
+SUBNETS, ROUTES, PREFIXES, INTERFACES = 50, 16, 1_200, 5_000
+"""Size of the inventory: 50 tables of 16 routes and two prefix lists make 2,000 routes and prefixes."""
 _REVISION = 1  # raised when other bytes come out for the same parameters
 
 
@@ -71,6 +76,74 @@ def blocks(shape: Shape, number: int, records: int) -> Iterator[pa.Table]:
     window, mixture = Window(since, since + PUBLISHED_EVERY), _mixture(network, shape)
     for block, size in enumerate(_shares(records, -(-records // BLOCK))):
         yield generate(network, sized(mixture, size, window), window, shape.seed * 1_000 + block).slice(0, size)
+
+
+def topology(shape: Shape) -> Topology:
+    """A large inventory around the interfaces of `shape`: 50 subnets, 2,000 routes and prefixes, 5,000 interfaces."""
+    network = default_network(shape.seed, shape.interfaces)
+    subnets = list(dict.fromkeys(each.subnet.id for each in network.interfaces if each.subnet))
+    subnets += [f"subnet-{number:017x}" for number in range(SUBNETS - len(subnets))]
+    tables = [_table(number) for number in range(SUBNETS)]
+    lists = [
+        PrefixList(
+            prefix_list_id=f"pl-{name}",
+            name=f"com.amazonaws.{network.vpc.region}.{name}",
+            cidrs=tuple(f"{first}.{n // 250}.{n % 250}.0/24" for n in range(PREFIXES // 2)),
+        )
+        for name, first in (("s3", 52), ("dynamodb", 54))
+    ]
+    vpc = topology_.Network(
+        vpc_id=network.vpc.id,
+        account_id=network.vpc.account_id,
+        region=network.vpc.region,
+        cidrs=("10.0.0.0/16", "2001:db8::/56"),
+        subnets=tuple(
+            topology_.Subnet(subnet_id=id, route_table_id=table.route_table_id)
+            for id, table in zip(subnets, tables, strict=True)
+        ),
+        route_tables=tuple(tables),
+        prefix_lists=tuple(lists),
+    )
+    known = [_known(network, each) for each in network.interfaces if each.subnet]
+    others = [
+        topology_.Interface(
+            interface_id=f"eni-{number:017x}",
+            account_id=network.vpc.account_id,
+            region=network.vpc.region,
+            vpc_id=network.vpc.id,
+            subnet_id=subnets[number % SUBNETS],
+            private_addresses=(f"10.0.{number // 250}.{number % 250}",),
+            owner="sagemaker",
+        )
+        for number in range(INTERFACES - len(known))
+    ]
+    snapshot = Snapshot(network=vpc, observed_at=BEGIN - timedelta(days=1), until=BEGIN + timedelta(days=2))
+    return Topology(snapshots=(snapshot,), interfaces=(*known, *others))
+
+
+def _table(number: int) -> RouteTable:
+    """A route table with ROUTES routes: its own, a default to the NAT gateway, and many to a peer."""
+    many = [Route(destination=f"172.{16 + n}.{number}.0/24", target="pcx-1") for n in range(ROUTES - 4)]
+    routes = [
+        Route(destination="10.0.0.0/16", target="local"),
+        Route(destination="0.0.0.0/0", target="nat-1"),
+        Route(destination="pl-s3", target="vpce-s3"),
+        Route(destination="pl-dynamodb", target="vpce-dynamodb"),
+    ]
+    return RouteTable(route_table_id=f"rtb-{number}", routes=(*routes, *many))
+
+
+def _known(network: Network, each: Interface) -> topology_.Interface:
+    return topology_.Interface(
+        interface_id=each.id,
+        account_id=network.vpc.account_id,
+        region=network.vpc.region,
+        vpc_id=network.vpc.id,
+        subnet_id=each.subnet.id if each.subnet else None,
+        private_addresses=(each.address,),
+        ipv6_addresses=(each.ipv6,) if each.ipv6 else (),
+        owner="sagemaker" if each.kind is Kind.WORKLOAD else "unknown",
+    )
 
 
 def _write(folder: Path, shape: Shape, number: int, records: int) -> None:

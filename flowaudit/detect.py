@@ -39,6 +39,8 @@ WHERE now.batch > $since AND before.kept > 0 AND before.first_record IS NOT NULL
 """Spans of records that new batches took the place of: what was found there may be gone."""
 EXPOSED = "SELECT DISTINCT interface_id FROM flows WHERE batch > $since AND vantage IS NOT NULL"
 """Interfaces that new batches show to be no workload's: what was found of them that day is none."""
+LIMITS = sql.Limits()
+"""What one query of a detector may use."""
 TRIES = 5
 """How often a detect starts over because another process wrote findings at the same moment."""
 
@@ -138,7 +140,8 @@ class _Run:
         """Let the detectors look at windows of one day; what an interface is, is judged by that day's records."""
         end = max(day + DAY, *(window.until for window, _ in looks))
         around = Window(day - MARGIN, end + MARGIN)
-        with sql.connect(self._lake, views=self._catalogue.views, once=SHARED, window=around) as connection:
+        views = self._catalogue.views
+        with sql.connect(self._lake, views=views, once=SHARED, window=around, limits=LIMITS) as connection:
             for window, detector in looks:
                 if detector.id not in self._tally.failures and not self._stop.is_set():
                     self._look_once(connection, window, detector)
@@ -149,7 +152,7 @@ class _Run:
         try:
             rows = connection.query(detector.sql, {**detector.params, "since": window.since, "until": window.until})
             seen += [_sighting(detector, window, row) for row in rows.to_pylist()]
-        except QueryError as error:
+        except (QueryError, ValueError, OverflowError) as error:  # the latter two: times that Python does not have
             self._tally.failures[detector.id] = f"{detector.file}: {error}"
         self._tally.runs[detector.id] += 1
         before = self._tally.seconds.get(detector.id, 0.0)
@@ -223,6 +226,9 @@ def _floor(moment: datetime, length: timedelta) -> datetime:
 
 def _sighting(detector: Detector, window: Window, row: Mapping[str, Any]) -> Sighting:
     head = {*detector.key, "first_seen", "last_seen", "flows", "bytes"}
+    for name in ("first_seen", "last_seen", "flows"):
+        if row[name] is None:
+            raise QueryError(f"a row of the result has no {name}: it must have one, as in coalesce({name}, …)")
     return Sighting(
         detector=detector.id,
         severity=detector.severity,

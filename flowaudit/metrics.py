@@ -21,6 +21,7 @@ from prometheus_client import (
 from prometheus_client.exposition import choose_encoder, gzip_accepted
 
 from flowaudit.errors import FlowauditError
+from flowaudit.inventory.workloads.kinds import KINDS
 from flowaudit.model import Capability, CollectReport, DetectReport, DiscoverReport, Severity, Sight
 from flowaudit.topology import Owner
 
@@ -71,9 +72,8 @@ class Metrics:
         self._unreached.set(unreached)
         for owner in Owner:
             self._interfaces.labels(owner).set(report.interfaces.get(owner, 0))
-        self._kinds |= set(report.workloads)
-        for kind_ in self._kinds:
-            self._workloads.labels(kind_).set(report.workloads.get(kind_, 0))
+        for each in KINDS:
+            self._workloads.labels(each.kind).set(report.workloads.get(each.kind, 0))
         self._networks.set(report.networks)
         self._strangers.inc(report.strangers)
         self._calls.inc(sum(report.calls.values()))
@@ -185,7 +185,6 @@ class Metrics:
         self._strangers = self._counter("discover_strangers", "Interfaces that only records tell of.")
         self._calls = self._counter("discover_calls", "Requests to AWS.")
         self._sees = self._gauge("detector_sees", "1: how much a detector can see.", "detector", "sight")
-        self._kinds: set[str] = set()
         self.discovered(DiscoverReport(), 0)
         self.capabilities(Capability(detector, Sight.BLIND) for detector in self._detectors)
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from flowaudit import catalogue, sql
-from flowaudit.catalogue import Override
+from flowaudit.catalogue import Override, Param
 from flowaudit.config import Policy, shipped
 from flowaudit.errors import CatalogueError, ConfigError
 from flowaudit.model import Severity
@@ -100,15 +100,6 @@ def test_a_shipped_detector_says_what_to_do(detector: catalogue.Detector) -> Non
     assert all(re.fullmatch(r"T\d{4}(\.\d{3})?", technique) for technique in detector.attack)
 
 
-def test_shipped_queries_keep_to_sql_that_other_engines_run() -> None:
-    """Nothing that translation gets wrong: QUALIFY, time_bucket, ordered or measured lists, LIMIT, clauses ALL."""
-    for file in shipped("queries").rglob("*.sql"):
-        statement = re.sub(r"/\*.*?\*/", "", file.read_text(), flags=re.DOTALL)
-        assert not re.search(
-            r"QUALIFY|time_bucket|\blist\([^)]*ORDER BY|\blen\(|\bLIMIT\b|BY ALL|PIVOT|ASOF", statement, re.IGNORECASE
-        ), file
-
-
 # --- what a file says -------------------------------------------------------------------------------------------------
 
 
@@ -134,15 +125,19 @@ def test_a_detector_is_its_header_prose_and_statement(write: Write) -> None:
 
 
 def test_a_report_needs_a_title_only(write: Write) -> None:
-    """Reports have parameters if they like; the window's may be used and need not."""
+    """Reports have parameters if they like: each has a kind and a meaning, and a default unless it must be given."""
     folder = write(
         reports__plain='/*---\ntitle = "Plain"\n---*/\nSELECT 1 AS one',
-        reports__windowed='/*---\ntitle = "W"\n[params]\na = 1\n---*/\nSELECT $a FROM flows WHERE start_time >= $since',
+        reports__windowed='/*---\ntitle = "W"\n[params.since]\nkind = "time"\ndefault = "-1d"\nhelp = "From."\n'
+        '[params.least]\nkind = "integer"\nhelp = "Most."\n---*/\nSELECT $least FROM flows WHERE start_time >= $since',
     )
     reports = catalogue.load([folder]).reports
 
     assert (reports["plain"].title, reports["plain"].params) == ("Plain", {})
-    assert reports["windowed"].params == {"a": 1}
+    assert reports["windowed"].params == {
+        "since": Param(name="since", kind="time", help="From.", default="-1d"),
+        "least": Param(name="least", kind="integer", help="Most."),
+    }
 
 
 def test_views_may_use_each_other_in_any_order(write: Write) -> None:
@@ -224,6 +219,103 @@ def test_a_mistake_is_told_with_its_line(edits: Mapping[str, str], place: str, m
     assert len(found) == 1
     assert found[0].startswith(f"detectors/bad.sql{place}")
     assert message in found[0]
+
+
+REPORT = """\
+/*---
+title = "A title"
+
+[params.since]
+kind = "time"
+default = "-1d"
+help = "From when on."
+
+[params.most]
+kind = "integer"
+help = "Bytes."
+---*/
+/* What it answers: something. */
+SELECT interface_id, bytes
+FROM flows
+WHERE start_time >= $since AND bytes > $most
+"""
+
+REPORT_MISTAKES: list[tuple[str, Mapping[str, str], str, str]] = [
+    ("no header", {REPORT: "SELECT 1"}, ":1: ", "must begin with a header"),
+    ("an unknown key", {'title = "A title"': 'title = "A title"\nseverity = "low"'}, ":3: ",
+     "severity: no such key in the header"),
+    ("a param without kind", {'kind = "integer"\n': ""}, ":9: ", "params.most.kind: is missing from the header"),
+    ("a param without meaning", {'help = "Bytes."\n': ""}, ":9: ", "params.most.help: is missing from the header"),
+    ("an unknown kind", {'"integer"': '"int"'}, ":9: ",
+     "params.most.kind: Input should be 'time', 'duration', 'integer'"),
+    ("an unknown key of a param", {'help = "Bytes."': 'help = "Bytes."\ndefalt = 1'}, ":9: ",
+     "params.most.defalt: no such key in the header: did you mean default?"),
+    ("a plain param", {'[params.most]\nkind = "integer"\nhelp = "Bytes."': "[params]\nmost = 1"}, ":10: ",
+     "params.most: must be a table, [params.most], with kind and help and perhaps a default"),
+    ("a default of another kind", {'help = "Bytes."': 'help = "Bytes."\ndefault = "10"'}, ":9: ",
+     "params.most: Value error, default: '10' is no whole number"),
+    ("a default that is true or false", {'help = "Bytes."': 'help = "Bytes."\ndefault = true'}, ":9: ",
+     "params.most: Value error, default: True is no whole number"),
+    ("a list of numbers", {'kind = "integer"': 'kind = "list"\ndefault = [1]'}, ":9: ",
+     "params.most: Value error, default: is no list of text"),
+    ("a default that is no time", {'"-1d"': '"yesterday"'}, ":4: ", "params.since.default: 'yesterday' is no time"),
+    ("a param that is not used", {"AND bytes > $most": ""}, ":9: ", "params.most: is declared, but $most is not used"),
+    ("a param that is not declared", {"$most": "$most + $least"}, ":16: ",
+     "$least is used, but not declared under [params]"),
+    ("a syntax error", {"FROM flows": "FORM flows"}, ":15: ", "Parser Error: syntax error"),
+    ("two statements", {"> $most": "> $most; SELECT 1"}, ":14: ",
+     "exactly one SELECT can be run here; this is SELECT,"),
+    ("a write", {"SELECT interface_id, bytes\nFROM": "DELETE FROM"}, ":14: ",
+     "exactly one SELECT can be run here; this is DELETE"),
+    ("a write in a CTE", {"SELECT": "WITH x AS (DELETE FROM flows RETURNING 1) SELECT"}, ":14: ",
+     "A CTE needs a SELECT"),
+    ("a file", {"FROM flows": "FROM read_csv('x.csv')"}, ":14: ", "read_csv() cannot be selected from"),
+    ("an unknown column", {"interface_id": "interface"}, ":14: ", 'Referenced column "interface" not found'),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("edits", "place", "message"), [m[1:] for m in REPORT_MISTAKES], ids=[m[0] for m in REPORT_MISTAKES]
+)
+def test_a_reports_mistake_is_told_with_its_line(
+    edits: Mapping[str, str], place: str, message: str, write: Write
+) -> None:
+    """As a detector's; a sound report beside it stays."""
+    text = REPORT
+    for old, new in edits.items():
+        assert old in text
+        text = text.replace(old, new, 1)
+
+    folder = write(reports__bad=text, reports__good=REPORT)
+    found = catalogue.load([folder], strict=False)
+
+    assert list(found.reports) == ["good"]
+    assert [str(problem).replace(f"{folder}/", "")[: len(place) + 15] for problem in found.problems] == [
+        f"reports/bad.sql{place}"
+    ]
+    assert message in found.problems[0].message
+
+
+COSTLY = [
+    ("sum(a.range * b.range)", {"seconds": 0.5}, "stopped after 0.5 s, the time limit"),
+    ("list(a.range * 1000000 + b.range)", {"memory": "50MB"}, "stopped at 50MB, the memory limit"),
+]
+
+
+@pytest.mark.parametrize(("value", "limits", "message"), COSTLY, ids=["never ends", "takes all memory"])
+def test_a_costly_query_is_refused(
+    value: str, limits: dict[str, Any], message: str, write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Tried on a lake without rows, it may take a few seconds and a little memory; the others have their turn."""
+    head = "'eni-1' AS interface_id, max($since) AS first_seen, max($until) AS last_seen, 1 AS bytes, 1 AS flows"
+    costly = f"SELECT {head}, {value} AS n FROM range(1000000) AS a, range(1000000) AS b WHERE a.range > $most"
+    costly = HEADER + PROSE + costly
+    monkeypatch.setattr("flowaudit.catalogue.TRIAL", sql.Limits(**{"seconds": 20, "disk": "", **limits}))
+    queries = catalogue.load([write(detectors__costly=costly, detectors__good=GOOD)], strict=False)
+
+    assert list(queries.detectors) == ["good"]
+    assert queries.problems[0].file.name == "costly.sql"
+    assert message in queries.problems[0].message
 
 
 def test_views_are_checked_too(write: Write) -> None:

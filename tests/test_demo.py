@@ -88,7 +88,7 @@ def test_what_to_try_next_works(shown: subprocess.CompletedProcess[str], surroun
         ({LEAK: (2, 99)}, 9, (), ["0 of 1 leaks were found as planted; 1 findings are open"]),
         ({}, 9, (), ["0 of 1 leaks were found as planted; 0 findings are open"]),
         ({LEAK: (2, 100), OTHER: (1, 1)}, 9, (), ["1 of 1 leaks were found as planted; 2 findings are open"]),
-        ({LEAK: (2, 100)}, 8, (), ["9 records were written, and 8 are in the lake"]),
+        ({LEAK: (2, 100)}, 8, (), ["9 records were written, and 8 were collected"]),
         ({LEAK: (2, 100)}, 9, ("the lake is gone",), ["the lake is gone"]),
     ],
     ids=["as planted", "a byte less", "missed", "one too many", "a record lost", "a failure"],

@@ -20,6 +20,7 @@ from flowaudit.config import shipped
 from flowaudit.detect import detect
 from flowaudit.findings import Finding, identity
 from flowaudit.lake import Lake
+from flowaudit.metrics import Metrics
 from flowaudit.model import DetectReport, Window
 from flowaudit.sources.local import LocalSource
 from tests.flowlogs import START, egress, nodata, write
@@ -200,28 +201,72 @@ def test_a_changed_view_makes_its_detectors_look_again(logs: Path, lake: Lake, q
     assert detect(lake, replace(queries, views=views)).events == {"resolved": 1}
 
 
-def test_a_detector_that_fails_stops_no_other(logs: Path, lake: Lake, tmp_path: Path, queries: Catalogue) -> None:
-    """Its error is told by name and file, the rest is found, and it looks again next time."""
-    broken = tmp_path / "user" / "detectors" / "divides.sql"
+DETECTOR = """\
+/*---
+title = "t"
+severity = "low"
+attack = []
+every = "1m"
+window = "1h"
+key = ["interface_id"]
+needs = []
+---*/
+/* What it means: nothing. */
+SELECT
+  interface_id,
+  min(start_time) AS first_seen,
+  max(start_time) AS last_seen,
+  count(*) AS flows,
+  CAST(sum(bytes) AS BIGINT) AS bytes
+FROM flows
+WHERE start_time >= $since AND start_time < $until
+GROUP BY interface_id
+"""
+MANY = "(SELECT unnest(generate_series(1, 300 * bytes)) AS n FROM flows)"
+FAILURES = [
+    ("sum(bytes)", "max(interface_id)", "eni-0a"),
+    ("min(start_time)", "CAST(NULL AS TIMESTAMPTZ)", "a row of the result has no first_seen: it must have one"),
+    ("count(*)", "CAST(NULL AS BIGINT)", "a row of the result has no flows"),
+    ("min(start_time)", "CAST('infinity' AS TIMESTAMPTZ)", ""),
+    ("FROM flows", f"FROM flows, {MANY} AS a, {MANY} AS b", "stopped after 1 s, the time limit"),
+    (
+        "AS bytes\nFROM flows",
+        f"AS bytes, count(DISTINCT a.n * 1000000 + b.n) AS most\nFROM flows, {MANY} AS a, {MANY} AS b",
+        "stopped at 100MB, the memory limit",
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    FAILURES,
+    ids=["a value", "no time", "no count", "a mad time", "runs too long", "takes too much memory"],
+)
+def test_a_detector_that_fails_stops_no_other(
+    old: str, new: str, message: str, logs: Path, lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is told by name and file and counted; what the others find is written; it looks again next time."""
+    broken = tmp_path / "user" / "detectors" / "broken.sql"
     broken.parent.mkdir(parents=True)
-    header = (
-        'title = "t"\nseverity = "low"\nattack = []\nevery = "1m"\nwindow = "1h"\nkey = ["interface_id"]\nneeds = []'
-    )
-    broken.write_text(
-        f"/*---\n{header}\n---*/\n/* What it means: nothing. */\n"
-        "SELECT interface_id, min(start_time) AS first_seen, max(start_time) AS last_seen, count(*) AS flows,"
-        " CAST(max(interface_id) AS BIGINT) AS bytes FROM flows WHERE start_time >= $since AND start_time < $until"
-        " GROUP BY interface_id\n"
-    )
+    assert old in DETECTOR
+    broken.write_text(DETECTOR.replace(old, new))
     _add(logs, lake, "a", egress())
+    little = {"memory": "100MB", "disk": ""} if "memory" in message else {"seconds": 1.0}
+    monkeypatch.setattr("flowaudit.detect.LIMITS", sql.Limits(**little))
 
     both = catalogue.load([shipped("queries"), tmp_path / "user"])
     report = detect(lake, both)
+    metrics = Metrics("0", {id: one.severity for id, one in both.detectors.items()})
+    metrics.detected(report)
 
+    assert list(report.failures) == ["broken"]
+    assert report.failures["broken"].startswith(f"{broken}: ")
+    assert message in report.failures["broken"]
     assert report.events == {"opened": 1}
-    assert str(broken) in report.failures["divides"]
-    assert "eni-0a" in report.failures["divides"]
-    assert set(detect(lake, both).runs) == {"divides"}
+    assert set(_findings(lake, both)) == {LEAK}
+    assert metrics.registry.get_sample_value("flowaudit_detector_failures_total", {"detector": "broken"}) == 1
+    assert metrics.registry.get_sample_value("flowaudit_detector_failures_total", {"detector": LEAK}) == 0
+    assert set(detect(lake, both).runs) == {"broken"}
 
 
 def test_only_the_named_detectors_run(logs: Path, lake: Lake, queries: Catalogue) -> None:

@@ -8,11 +8,10 @@ import tomllib
 from pathlib import Path
 
 import pytest
-import sqlglot
-from sqlglot.errors import ErrorLevel
 
 from flowaudit import catalogue, paths
-from flowaudit.catalogue import Detector
+from flowaudit.catalogue import KINDS, Detector, Report
+from flowaudit.cli.query import section
 from flowaudit.config import INTERNET_PATHS, load, shipped
 from flowaudit.findings import Finding
 from flowaudit.schema import FIELD_BY_NAME, FIELDS, TABLES
@@ -21,10 +20,12 @@ ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("dashboards/**/*.md")])
 README = (ROOT / "README.md").read_text("utf-8")
 DETECTORS_PAGE = (ROOT / "docs" / "detectors.md").read_text("utf-8")
+QUERIES_PAGE = (ROOT / "docs" / "queries.md").read_text("utf-8")
 OPERATIONS_PAGE = (ROOT / "docs" / "operations.md").read_text("utf-8")
 HOW_PAGE = (ROOT / "docs" / "how-it-works.md").read_text("utf-8")
 CATALOGUE = catalogue.load([shipped("queries")])
 DETECTORS = list(CATALOGUE.detectors.values())
+REPORTS = list(CATALOGUE.reports.values())
 FENCED = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
 
 
@@ -100,11 +101,36 @@ def test_the_documented_detector_is_a_good_one(tmp_path: Path) -> None:
     assert "path-undecided" not in loaded.detectors
 
 
-@pytest.mark.parametrize("detector", DETECTORS, ids=lambda detector: detector.id)
-def test_detectors_can_be_put_into_sparks_words(detector: Detector) -> None:
-    """The SQL of a detector that comes with flowaudit is portable, as docs/detectors.md says."""
-    (spark,) = sqlglot.transpile(detector.sql, read="duckdb", write="spark", unsupported_level=ErrorLevel.RAISE)
-    assert "array_contains" in spark.lower()
+@pytest.mark.parametrize("report", REPORTS, ids=lambda report: report.id)
+def test_every_report_has_its_section(report: Report, capsys: pytest.CaptureFixture[str]) -> None:
+    """docs/queries.md has what `flowaudit query show NAME --format markdown` says of each report, but for its SQL."""
+    section(report)
+    printed = capsys.readouterr().out
+    assert f"## {report.id}{sections(QUERIES_PAGE, 2)[report.id].rstrip()}\n" == printed
+
+
+def test_no_report_is_made_up() -> None:
+    """Every section that is called like a report is one's, and they stand in alphabetical order."""
+    named = [name for name in sections(QUERIES_PAGE, 2) if re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)+", name)]
+    assert named == sorted(CATALOGUE.reports)
+
+
+def test_every_kind_of_parameter_is_documented() -> None:
+    """docs/queries.md has a row for each kind, and for no other."""
+    rows = re.findall(r"^\| `(\w+)` \|", sections(QUERIES_PAGE, 2)["Kinds of parameters"], re.MULTILINE)
+    assert rows == list(KINDS)
+
+
+def test_the_documented_report_is_a_good_one(tmp_path: Path) -> None:
+    """The example of a report of one's own is accepted as it stands, and so is the configuration that names it."""
+    (query,) = blocks(QUERIES_PAGE, "sql")
+    (queries,) = blocks(QUERIES_PAGE, "toml")
+    (tmp_path / "reports").mkdir()
+    (tmp_path / "reports" / "large-remotes.sql").write_text(query, "utf-8")
+    (tmp_path / "flowaudit.toml").write_text(queries, "utf-8")
+    assert [path.name for path in load(tmp_path / "flowaudit.toml", {}).queries.paths] == ["audits"]
+    report = catalogue.load([shipped("queries"), tmp_path]).reports["large-remotes"]
+    assert [param.required for param in report.params.values()] == [False, True, False]
 
 
 @pytest.mark.parametrize("table", TABLES)

@@ -172,7 +172,9 @@ def test_every_metric_is_documented(metrics: Metrics) -> None:
 
 def test_no_label_says_who_or_where(metrics: Metrics) -> None:
     """Labels are few and bounded: no address, account, interface, object key or finding."""
-    assert set().union(*ours(metrics).values()) == {"kind", "detector", "severity", "event", "job", "version"}
+    assert set().union(*ours(metrics).values()) == {
+        *("kind", "detector", "severity", "event", "job", "version", "owner", "reason", "sight")
+    }
 
 
 def test_promtool_has_nothing_to_object_to(metrics: Metrics) -> None:

@@ -13,7 +13,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 from typer.core import TyperGroup
 
-from flowaudit.cli import check, collect, detect, doctor, findings, inventory, ipranges, run, sql
+from flowaudit.cli import check, collect, detect, doctor, explain, findings, inventory, ipranges, query, run, sql
 from flowaudit.cli.options import Options
 from flowaudit.cli.output import say
 from flowaudit.errors import FlowauditError
@@ -72,6 +72,7 @@ VERBS: tuple[Callable[..., None], ...] = (
     inventory.discover,
     collect.collect,
     detect.detect,
+    explain.explain,
     inventory.interfaces,
     inventory.workloads,
     doctor.doctor,
@@ -83,6 +84,7 @@ for _verb in VERBS:
     verbs.command()(_verb)
 verbs.add_typer(findings.group, name="findings")
 verbs.add_typer(ipranges.group, name="ipranges")
+verbs.add_typer(query.group, name="query")
 
 
 def _version(asked: bool) -> None:

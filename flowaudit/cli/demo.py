@@ -65,7 +65,7 @@ def demo(*, once: bool) -> int:
     Raises ConfigError where the emulated cloud is not installed.
     """
     console = Console(highlight=False, soft_wrap=True)
-    configure(logging.WARNING)
+    configure(logging.ERROR)  # what the mock lacks is no news
     with _emulated_cloud():
         folder = Path(mkdtemp(prefix="flowaudit-demo-"))
         console.print("[bold]1[/] a VPC, built in AWS's mock inside this process")
@@ -129,7 +129,7 @@ def _emulated_cloud() -> Iterator[None]:
 def _cloud() -> Cloud:
     from flowaudit.simulate.cloud import build
 
-    return build(client("ec2"), client("s3"))
+    return build(client("ec2"), client("s3"), client("sagemaker"))
 
 
 def _write(cloud: Cloud, records: pa.Table) -> list[str]:
@@ -191,8 +191,8 @@ def _place(finding: Finding) -> Place:
 def _troubles(cycle: Cycle, records: int, planted: dict[Place, Figures], found: dict[Place, Figures]) -> list[str]:
     """Return what is not as it should be, a line each."""
     troubles = list(cycle.failures)
-    if cycle.collect.kept != records:
-        troubles.append(f"{records:,} records were written, and {cycle.collect.kept:,} are in the lake")
+    if (seen := cycle.collect.kept + cycle.collect.out_of_scope) != records:
+        troubles.append(f"{records:,} records were written, and {seen:,} were collected")
     if planted != found:
         right = sum(found.get(place) == figures for place, figures in planted.items())
         troubles.append(f"{right} of {len(planted)} leaks were found as planted; {len(found)} findings are open")
@@ -247,9 +247,15 @@ def _describe(console: Console, cloud: Cloud, records: pa.Table, keys: list[str]
 
 
 def _report(console: Console, cycle: Cycle) -> None:
-    collect, detect = cycle.collect, cycle.detect
+    discover, collect, detect = cycle.discover, cycle.collect, cycle.detect
     console.print("[bold]3[/] one cycle of the daemon")
-    console.print(f"  {collect.objects} objects, {collect.kept:,} records collected in {collect.seconds:.1f} s;")
+    interfaces, resources = sum(discover.interfaces.values()), sum(discover.workloads.values())
+    console.print(
+        f"  {interfaces} interfaces and {resources} SageMaker resources discovered in {discover.seconds:.1f} s"
+        f" ({len(discover.gaps)} APIs that the mock lacks);"
+    )
+    console.print(f"  {collect.objects} objects, {collect.kept:,} records collected in {collect.seconds:.1f} s,")
+    console.print(f"  {collect.out_of_scope:,} of interfaces that are somebody else's left out;")
     console.print(f"  {sum(detect.runs.values())} queries by {len(detect.runs)} detectors in {detect.seconds:.1f} s\n")
 
 

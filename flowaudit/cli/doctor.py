@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
+from shutil import get_terminal_size
+from textwrap import fill, shorten
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -62,8 +65,18 @@ def _inventory(found: Diagnosis, now: datetime) -> None:
     if found.owners:
         names = ("owner", "interfaces", "attributed", "ambiguous", "only_in_logs")
         show([Column(n.replace("_", " "), [str(row[n]) for row in found.owners], n != "owner") for n in names])
+    _gaps(found)
+
+
+def _gaps(found: Diagnosis) -> None:
+    """Print what does not answer, one block for each account, region, service and reason."""
+    blocks: dict[tuple[str, ...], list[Mapping[str, Any]]] = {}
     for gap in found.gaps:
-        place = f"{gap['account_id']} {gap['region']}"
-        print(
-            f"no answer: {gap['service']} {gap['operation']} in {place}: {gap['reason']}: {printable(gap['message'])}"
-        )
+        place = tuple(gap[name] for name in ("account_id", "region", "service", "reason"))
+        blocks.setdefault(place, []).append(gap)
+    width = min(get_terminal_size().columns, 100)
+    for (account, region, service, reason), gaps in blocks.items():
+        print(f"\nno answer from {service} in {account} {region}: {reason}")
+        operations = ", ".join(gap["operation"] for gap in gaps)
+        for text in (operations, printable(shorten(gaps[0]["message"], 2 * width))):
+            print(fill(text, width, initial_indent="  ", subsequent_indent="  "))

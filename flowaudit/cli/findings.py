@@ -7,8 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from enum import StrEnum
-from shutil import get_terminal_size
-from textwrap import fill
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -27,6 +25,7 @@ from flowaudit.cli.output import (
     say,
     show,
     show_markdown,
+    tell,
     volume,
     write,
     write_objects,
@@ -133,20 +132,26 @@ def show_one(
     What was seen, what it means and what to do.
     """
     app = app_of(ctx)
+    table, found = the_one(app, id)
+    if format in EXCHANGED:
+        _exchange(app, table, format)
+    elif format is FindingFormat.TABLE:
+        detector = app.sound_catalogue.detectors.get(found.detector)
+        _page(found, detector.prose if detector else "")
+    elif format in (FindingFormat.JSON, FindingFormat.NDJSON):
+        write_one(asdict(found), Format(format))
+    else:
+        write(table.drop_columns(list(HISTORY)), Format(format))
+
+
+def the_one(app: App, id: str) -> tuple[pa.Table, Finding]:
+    """Return the one finding whose id begins like this, as a row too; raises ConfigError where none or several do."""
     table = _read(app, id=id)
     found = _findings(table)
     if len(found) != 1:
         which = f"{len(found)} begin with it: {', '.join(one.id for one in found[:10])}" if found else "there is none"
         raise ConfigError(f"{id!r} names no one finding, {which}; `flowaudit findings` lists them")
-    if format in EXCHANGED:
-        _exchange(app, table, format)
-    elif format is FindingFormat.TABLE:
-        detector = app.sound_catalogue.detectors.get(found[0].detector)
-        _page(found[0], detector.prose if detector else "")
-    elif format in (FindingFormat.JSON, FindingFormat.NDJSON):
-        write_one(asdict(found[0]), Format(format))
-    else:
-        write(table.drop_columns(list(HISTORY)), Format(format))
+    return table, found[0]
 
 
 def _read(
@@ -255,10 +260,9 @@ def _page(finding: Finding, prose: str) -> None:
     for name, rows in tables.items():
         print(f"\n{name}")
         show(_table(rows))
-    if prose:
-        width = min(get_terminal_size().columns, 100)
-        for paragraph in prose.split("\n\n"):
-            print(f"\n{fill(' '.join(paragraph.split()), width)}")
+    tell(prose)
+    if "interface_id" in finding.key and "top_remotes" in finding.evidence:
+        print(f"\nWhy it says so: flowaudit explain {finding.id}")
 
 
 def _cell(name: str, value: Any) -> str:  # noqa: ANN401  JSON

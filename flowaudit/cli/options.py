@@ -83,6 +83,12 @@ def known(ids: Collection[str], all_ids: Collection[str]) -> Collection[str]:
     return ids
 
 
+def closest(name: str, names: Collection[str]) -> str:
+    """Return a question for the name that was probably meant, "" where none is near."""
+    near = difflib.get_close_matches(name, names, n=1)
+    return f": did you mean {near[0]}?" if near else ""
+
+
 Completion: TypeAlias = Callable[[typer.Context, str], Iterable[str]]
 
 
@@ -109,11 +115,33 @@ def _from_the_root(ctx: typer.Context) -> None:
 @_quiet
 def detector_ids(ctx: typer.Context, incomplete: str) -> Iterable[str]:  # noqa: ARG001  its caller filters
     """Complete detectors' ids: the names of their files."""
+    return sorted(_query_files(ctx, "detectors"))
+
+
+@_quiet
+def report_names(ctx: typer.Context, incomplete: str) -> Iterable[str]:  # noqa: ARG001
+    """Complete reports' names: those of their files."""
+    return sorted(_query_files(ctx, "reports"))
+
+
+@_quiet
+def report_params(ctx: typer.Context, incomplete: str) -> Iterable[str]:  # noqa: ARG001
+    """Complete `name=` for each parameter of the report that was named before."""
+    from flowaudit.catalogue import parameters
+
+    files = _query_files(ctx, "reports")
+    words = [ctx.params["name"], *ctx.args]  # the parser leaves off at the option that is being typed
+    named = next(word for word in words if word in files)
+    return [f"{name}=" for name in parameters(files[named])]
+
+
+def _query_files(ctx: typer.Context, kind: str) -> dict[str, Path]:
+    """Return the files of a kind of query by their names; they are not checked: that takes too long for a Tab."""
     from flowaudit.config import shipped
 
     _from_the_root(ctx)
     folders = [shipped("queries"), *config_of(ctx).queries.paths]
-    return sorted({file.stem for folder in folders for file in (folder / "detectors").glob("*.sql")})
+    return {file.stem: file for folder in folders for file in (folder / kind).glob("*.sql")}
 
 
 @_quiet

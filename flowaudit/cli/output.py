@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import StrEnum
-from shutil import copyfileobj
+from shutil import copyfileobj, get_terminal_size
 from tempfile import SpooledTemporaryFile
+from textwrap import fill
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
@@ -162,6 +163,13 @@ def show(shown: Sequence[Column]) -> None:
         _print_below_each_other(shown)
     else:
         console.print(_framed(shown))
+
+
+def tell(prose: str) -> None:
+    """Print paragraphs, each after an empty line, as wide as the terminal but no wider than is good to read."""
+    width = min(get_terminal_size().columns, 100)
+    for paragraph in prose.split("\n\n") if prose else ():
+        print(f"\n{fill(printable(' '.join(paragraph.split())), width)}")
 
 
 def volume(size: float) -> str:

@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from flowaudit.sql import Limits
 
 
+TimeoutOption = Annotated[str, typer.Option(metavar="DURATION", help="How long a query may take.")]
+MemoryOption = Annotated[str, typer.Option(metavar="SIZE", help="How much memory it may take.")]
+
+
 def sql(
     ctx: typer.Context,
     query: Annotated[
@@ -33,8 +37,8 @@ def sql(
     param: Annotated[
         list[str] | None, typer.Option(metavar="NAME=VALUE", help="Value of $NAME in the query; may be repeated.")
     ] = None,
-    timeout: Annotated[str, typer.Option(metavar="DURATION", help="How long a query may take.")] = "30s",
-    memory: Annotated[str, typer.Option(metavar="SIZE", help="How much memory it may take.")] = "1GB",
+    timeout: TimeoutOption = "30s",
+    memory: MemoryOption = "1GB",
     format: FormatOption = Format.TABLE,
 ) -> None:
     """Ask the lake in SQL.
@@ -44,7 +48,7 @@ def sql(
     if query is not None and file is not None:
         raise ConfigError("a query is given twice, as text and with --file: choose one")
     params = parameters(param or (), datetime.now(UTC))
-    limits = _limits(timeout, memory)
+    limits = limits_of(timeout, memory)
     if query is None and file is None and sys.stdin.isatty():
         from flowaudit.cli.shell import shell
 
@@ -73,14 +77,19 @@ def parameters(pairs: Sequence[str], now: datetime) -> dict[str, Any]:
 
     A value is what it would be in TOML (12, true, 'text', [1, 2]), else a time (-24h, RFC 3339), else text.
     """
-    found: dict[str, Any] = {}
+    return {name: _value(text, now) for name, text in texts(pairs).items()}
+
+
+def texts(pairs: Sequence[str]) -> dict[str, str]:
+    """Return what `name=value` pairs say, by name; raises ConfigError."""
+    found: dict[str, str] = {}
     for pair in pairs:
         name, equals, text = pair.partition("=")
         if not equals or not name.isidentifier():
             raise ConfigError(f"--param {pair!r}: write NAME=VALUE, as in --param since=-24h")
         if name in found:
             raise ConfigError(f"--param {name} is given twice: choose one value")
-        found[name] = _value(text, now)
+        found[name] = text
     return found
 
 
@@ -98,7 +107,8 @@ def _value(text: str, now: datetime) -> Any:  # noqa: ANN401  as many kinds as T
     return parsed["value"] if len(parsed) == 1 else text
 
 
-def _limits(timeout: str, memory: str) -> Limits:
+def limits_of(timeout: str, memory: str) -> Limits:
+    """Return what `--timeout` and `--memory` allow; raises ConfigError."""
     from flowaudit.config import parse_duration
     from flowaudit.sql import Limits
 

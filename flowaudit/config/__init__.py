@@ -69,9 +69,6 @@ _List = Annotated[tuple[_T, ...], Field(strict=False)]  # TOML has lists; values
 NO_EFFECT_YET = frozenset(
     {
         "lake.retention",
-        "aws.regions",
-        "aws.assume_roles",
-        "schedule.discover",
         "schedule.posture",
         "schedule.maintain",
         "http.web_config",

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import zip_longest
 from typing import Any, TypeAlias, TypeVar
 
 import pyarrow as pa
@@ -176,7 +177,7 @@ def topology(lake: Lake) -> Topology:
 def _snapshots(lake: Lake, rows: list[dict[str, Any]]) -> Iterable[Snapshot]:
     """Yield the snapshots of rows in order of VPC and time."""
     confirmed: dict[tuple[str, str], datetime | None] = {}
-    for row, following in zip(rows, [*rows[1:], None], strict=True):
+    for row, following in zip_longest(rows, rows[1:]):
         if not row["present"]:
             continue
         place = row["account_id"], row["region"]

@@ -3,23 +3,42 @@
 `verdict` judges tables, `judge` one case, `Atlas` is what is known of the network.
 """
 
-from flowaudit.paths.addresses import SCOPES, kind
-from flowaudit.paths.atlas import Atlas, Bearing
-from flowaudit.paths.columns import JUDGED, in_scope, verdict
-from flowaudit.paths.decision import NEXT_HOPS, TRAFFIC_PATHS, Ends, Facts, Verdict, judge
+from flowaudit.paths.addresses import SCOPES, kind, parse
+from flowaudit.paths.atlas import WITH_ADDRESSES, Atlas, Bearing, Chart
+from flowaudit.paths.columns import JUDGED, cases, in_scope, verdict
+from flowaudit.paths.decision import (
+    DIRECTIONS,
+    NEXT_HOPS,
+    RULES,
+    TRAFFIC_PATHS,
+    Ends,
+    Facts,
+    Rule,
+    Verdict,
+    judge,
+    rule,
+)
 
 __all__ = [
+    "DIRECTIONS",
     "JUDGED",
     "NEXT_HOPS",
+    "RULES",
     "SCOPES",
     "TRAFFIC_PATHS",
+    "WITH_ADDRESSES",
     "Atlas",
     "Bearing",
+    "Chart",
     "Ends",
     "Facts",
+    "Rule",
     "Verdict",
+    "cases",
     "in_scope",
     "judge",
     "kind",
+    "parse",
+    "rule",
     "verdict",
 ]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import socket
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
-from ipaddress import ip_network
 from typing import Generic, NamedTuple, TypeVar
 
 T = TypeVar("T")
@@ -38,6 +37,22 @@ def parse(address: str | None) -> Address | None:
         return None
 
 
+def parse_cidr(cidr: str) -> tuple[Address, int]:
+    """Return the first address of a CIDR and its prefix length, without a length that of one address.
+
+    Raises ValueError for what is no CIDR. Several times as fast as `ipaddress`, and there are thousands.
+    """
+    text, slash, digits = cidr.partition("/")
+    address = parse(text)
+    if address is None or (slash and not digits.isdecimal()):
+        raise ValueError(f"{cidr!r} is no network")
+    bits = BITS[address.version]
+    length = int(digits) if slash else bits
+    if length > bits:
+        raise ValueError(f"{cidr!r} is no network: its prefix is too long")
+    return Address(address.version, address.number >> (bits - length) << (bits - length)), length
+
+
 class Prefixes(Generic[T]):
     """Prefixes with a value each, of both families; of two that are equal the first counts."""
 
@@ -46,11 +61,10 @@ class Prefixes(Generic[T]):
         self._values: dict[tuple[int, int], dict[int, T]] = {}
         self.edges: dict[int, set[int]] = {4: set(), 6: set()}
         for cidr, value in pairs:
-            network = ip_network(cidr, strict=False)
-            version, size = network.version, BITS[network.version] - network.prefixlen
-            first = int(network.network_address)
-            self._values.setdefault((version, network.prefixlen), {}).setdefault(first >> size, value)
-            self.edges[version] |= {first, first + (1 << size)}
+            (version, first), length = parse_cidr(cidr)
+            size = BITS[version] - length
+            self._values.setdefault((version, length), {}).setdefault(first >> size, value)
+            self.edges[version].update((first, first + (1 << size)))
         lengths = sorted(self._values, reverse=True)
         self._lengths = {v: [(n, BITS[v] - n) for version, n in lengths if version == v] for v in BITS}
 

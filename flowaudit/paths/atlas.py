@@ -8,12 +8,11 @@ records asks a few hundred questions, and each is answered once.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from ipaddress import ip_network
 
-from flowaudit.paths.addresses import EDGES, Address, Prefixes, kind_of, parse
+from flowaudit.paths.addresses import EDGES, Address, Prefixes, kind_of, parse, parse_cidr
 from flowaudit.topology import Endpoint, Interface, IpRange, Network, Owner, Route, Snapshot, Topology
 
 GOOD_FOR = timedelta(hours=1)
@@ -153,7 +152,11 @@ class Atlas:
 
     def at(self, interface_id: str, moment: datetime, address: str) -> Bearing:
         """Return what is known of one address from one interface at one moment."""
-        return self.bearing(self.place(interface_id), bisect_right(self.eras, moment), self.segment(address))
+        return self.bearing(self.place(interface_id), self.era(moment), self.segment(address))
+
+    def era(self, moment: datetime) -> int:
+        """Return the code of the era that a moment lies in."""
+        return bisect_right(self.eras, moment)
 
     def chronicle(self, vpc_id: str) -> Chronicle | None:
         """Return the history of a VPC's network."""
@@ -196,7 +199,7 @@ class Chronicle:
     """The snapshots of one VPC, in order of time."""
 
     def __init__(self, snapshots: Sequence[Snapshot]) -> None:
-        self.snapshots = [_Chart(snapshot) for snapshot in sorted(snapshots, key=lambda s: s.observed_at)]
+        self.snapshots = [Chart(snapshot) for snapshot in sorted(snapshots, key=lambda s: s.observed_at)]
 
     @property
     def edges(self) -> list[datetime]:
@@ -208,7 +211,7 @@ class Chronicle:
         """Where what holds of an address may change."""
         return [edges for chart in self.snapshots for edges in chart.edges]
 
-    def standing(self, moment: datetime) -> tuple[list[_Chart], str]:
+    def standing(self, moment: datetime) -> tuple[list[Chart], str]:
         """Return the snapshots that may have held at a moment, and `routes`, or `routes_assumed` if none is of then."""
         before = [chart for chart in self.snapshots if chart.snapshot.observed_at <= moment]
         if not before:
@@ -237,7 +240,7 @@ class Chronicle:
         )
 
 
-class _Chart:
+class Chart:
     """One snapshot of a VPC's network, indexed."""
 
     def __init__(self, snapshot: Snapshot) -> None:
@@ -260,16 +263,20 @@ class _Chart:
 
     @property
     def edges(self) -> list[dict[int, set[int]]]:
+        """Where what holds of an address may change."""
         found = [self._cidrs.edges, self._endpoints.edges, self._services.edges]
         return found + [table.edges for table in self._tables.values()]
 
     def holds(self, address: Address) -> bool:
+        """Tell whether an address lies in the VPC."""
         return self._cidrs.find(address) is not None
 
     def is_endpoint(self, address: Address) -> bool:
+        """Tell whether an address is an interface endpoint's."""
         return self._endpoints.find(address) is not None
 
     def service(self, address: Address) -> str | None:
+        """Return the service in whose prefix list an address is."""
         return self._services.find(address)
 
     def table_of(self, subnet_id: str) -> str | None:
@@ -278,8 +285,16 @@ class _Chart:
 
     def route(self, subnet_id: str, address: Address) -> Route | None:
         """Return the route that matches: the longest prefix, and of two alike the one that EC2 prefers."""
+        return next(self.routes(subnet_id, address), None)
+
+    def routes(self, subnet_id: str, address: Address) -> Iterator[Route]:
+        """Yield all routes for an address, the one that matches first; of two for the same prefix only one."""
         table = self._tables.get(self._table_of.get(subnet_id) or "")
-        return table.find(address) if table else None
+        yield from table.all(address) if table else ()
+
+    def is_blurred(self, subnet_id: str) -> bool:
+        """Tell whether a route of a subnet is for a prefix list whose entries are not known."""
+        return self._table_of.get(subnet_id) in self._blurred
 
     def way(self, subnet_id: str, address: Address) -> str | None:
         """Return the way that the routes name, None where they are not known."""
@@ -287,7 +302,7 @@ class _Chart:
         if table_id is None or table_id not in self._tables:
             return None
         route = self.route(subnet_id, address)
-        if table_id in self._blurred and (route is None or route.target != "local"):
+        if self.is_blurred(subnet_id) and (route is None or route.target != "local"):
             return None  # a prefix list whose entries are not known may hold the address
         if route is None or route.state == "blackhole":
             return "blackhole"
@@ -364,13 +379,11 @@ def _service_lists(network: Network) -> Iterable[tuple[str, tuple[str, ...]]]:
 def _best(ranges: Iterable[IpRange]) -> Iterable[tuple[str, tuple[str, str]]]:
     """Yield each range once, under the service that says most; those of catch-alls only where no other holds them."""
     ordered = sorted(ranges, key=lambda each: each.service in CATCH_ALL)
-    particular = [each for each in ordered if each.service not in CATCH_ALL]
-    named = {each.prefix for each in particular}
-    within = Prefixes((each.prefix, each) for each in particular)
+    within = Prefixes((each.prefix, parse_cidr(each.prefix)[1]) for each in ordered if each.service not in CATCH_ALL)
     for each in ordered:
         if each.service in CATCH_ALL:
-            first = ip_network(each.prefix)
-            holder = within.find(Address(first.version, int(first.network_address)))
-            if each.prefix in named or (holder and ip_network(holder.prefix).prefixlen <= first.prefixlen):
+            first, length = parse_cidr(each.prefix)
+            holder = within.find(first)
+            if holder is not None and holder <= length:
                 continue
         yield each.prefix, (each.service, each.region)

@@ -45,6 +45,11 @@ def verdict(records: pa.Table, atlas: Atlas = _NOTHING) -> pa.Table:
     return _Judging(records, atlas).result()
 
 
+def cases(records: pa.Table, atlas: Atlas = _NOTHING) -> list[tuple[Ends, Facts]]:
+    """Return, for each record, what decides its direction and what its path: what `verdict` goes by."""
+    return _Judging(records, atlas).cases()
+
+
 def in_scope(records: pa.Table, atlas: Atlas) -> pa.Table:
     """Return the rows of interfaces that may be SageMaker's, or pass their traffic on: see `Atlas.in_scope`."""
     interfaces = _array(records, "interface_id")
@@ -68,11 +73,8 @@ class _Judging:
 
     def result(self) -> pa.Table:
         """Return the table with its verdicts."""
-        cases, codes = _distinct(self._ends(), Ends, self._records.num_rows)
-        directions = [case.direction for case in cases]
-        egress = _spread(codes, [direction == "egress" for direction in directions], pa.bool_())
-        columns = self._sides(egress)
-        facts = self._facts() | {"direction": (codes, directions), "bearing": self._bearings(columns["remote_addr"])}
+        directions, codes, columns = self._directed()
+        facts = self._all_facts(directions, codes, columns)
         columns |= self._verdicts(facts) | {"direction": _spread(codes, directions)}
         undirected = _spread(codes, [direction is None for direction in directions], pa.bool_())
         for name in ("local_addr", "remote_addr", "remote_port"):
@@ -81,6 +83,24 @@ class _Judging:
         for name in VERDICT.names:
             records = records.append_column(name, columns[name])
         return records
+
+    def cases(self) -> list[tuple[Ends, Facts]]:
+        """Return the distinct case of each row, one for its direction and one for its path."""
+        ends, which = _distinct(self._ends(), Ends, self._records.num_rows)
+        facts, codes = _distinct(self._all_facts(*self._directed()), Facts, self._records.num_rows)
+        return [(ends[n], facts[m]) for n, m in zip(which.to_pylist(), codes.to_pylist(), strict=True)]
+
+    def _directed(self) -> tuple[list[str | None], pa.Array, dict[str, pa.Array]]:
+        """Return directions, which of them each row has, and the local and remote sides that follow."""
+        cases, codes = _distinct(self._ends(), Ends, self._records.num_rows)
+        directions = [case.direction for case in cases]
+        egress = _spread(codes, [direction == "egress" for direction in directions], pa.bool_())
+        return directions, codes, self._sides(egress)
+
+    def _all_facts(
+        self, directions: list[str | None], codes: pa.Array, columns: dict[str, pa.Array]
+    ) -> dict[str, _Column]:
+        return self._facts() | {"direction": (codes, directions), "bearing": self._bearings(columns["remote_addr"])}
 
     def _verdicts(self, facts: dict[str, _Column]) -> dict[str, pa.Array]:
         cases, codes = _distinct(facts, Facts, self._records.num_rows)
@@ -95,10 +115,14 @@ class _Judging:
         for side in ("src", "dst"):
             if (array := self._addresses.get(f"{side}addr")) is not None:
                 columns[side] = _coded_by(array, kinds)
-        recorded = _array(self._records, "flow_direction")
-        if recorded is None or recorded.null_count:
-            columns |= self._own() | self._inside()
-        return columns
+        return columns if self._is_directed() else columns | self._own() | self._inside()
+
+    def _is_directed(self) -> bool:
+        """Tell whether all records with addresses have their direction already."""
+        recorded, source = _array(self._records, "flow_direction"), self._addresses.get("srcaddr")
+        if recorded is None or source is None:
+            return source is None
+        return not pc.any(pc.and_(recorded.is_null(), source.is_valid())).as_py()
 
     def _own(self) -> dict[str, _Column]:
         """Tell which addresses are those of the recording interface itself."""

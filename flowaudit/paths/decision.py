@@ -7,7 +7,9 @@ Nothing is ever presumed: a way that nothing proves is `unknown`, with `none` fo
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from flowaudit.paths.addresses import scope
 from flowaudit.paths.atlas import NOWHERE, Bearing
@@ -59,6 +61,16 @@ PUBLIC = ("public", "public6")
 IN_REACH = ("private", "private6", "vpc", "vpc6")
 """Kinds of addresses that an interface endpoint may have."""
 
+DIRECTIONS = {
+    "flow_direction": "flow-direction, as recorded",
+    "own_address": "only one of the addresses is the interface's own",
+    "inside_vpc": "only one of the addresses lies in the VPC",
+    "scopes": "one address is private, the other public",
+    "no_traffic": "the record is of no traffic, or lacks an address",
+    "nothing": "nothing tells: the record has no flow-direction, and its addresses are of one kind",
+}
+"""What may tell the direction of a record."""
+
 Decision = tuple[str, str]
 """A path and its evidence."""
 
@@ -86,16 +98,22 @@ class Ends:
 
         As recorded; else from which address is the interface's own, which lies in the VPC, which is private.
         """
+        return self.told[0]
+
+    @property
+    def told(self) -> tuple[str | None, str]:
+        """The direction, and what tells it: a key of `DIRECTIONS`."""
         if self.log_status not in (None, "OK") or self.src is None or self.dst is None:
-            return None
+            return None, "no_traffic"
         if self.flow_direction in ("egress", "ingress"):
-            return self.flow_direction
+            return self.flow_direction, "flow_direction"
         if self.src_own != self.dst_own:
-            return "egress" if self.src_own else "ingress"
+            return "egress" if self.src_own else "ingress", "own_address"
         if self.src_inside != self.dst_inside:
-            return "egress" if self.src_inside else "ingress"
+            return "egress" if self.src_inside else "ingress", "inside_vpc"
         sides = {("private", "public"): "egress", ("public", "private"): "ingress"}
-        return sides.get((scope(self.src), scope(self.dst)))
+        found = sides.get((scope(self.src), scope(self.dst)))
+        return found, "scopes" if found else "nothing"
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,8 +185,24 @@ def judge(facts: Facts) -> Verdict:
 def _path(facts: Facts) -> Decision:
     if facts.direction is None:
         return "unknown", "none"
-    decided = (decision for rule in RULES if (decision := rule(facts)))
+    decided = (decision for rule in RULES if (decision := rule.decide(facts)))
     return next(decided, ("unknown", "none"))
+
+
+def rule(facts: Facts) -> Rule:
+    """Return the rule that decides the path of a case."""
+    if facts.log_status not in (None, "OK"):
+        return Rule("no_traffic", "NODATA and SKIPDATA records have no path.", _nothing)
+    if facts.direction == "ingress":
+        return Rule("ingress", "The path is the way out: ingress has none.", _nothing)
+    if facts.direction is None:
+        return Rule("undirected", "Without a direction the remote side, and so the way, is not known.", _nothing)
+    deciding = (each for each in RULES if each.decide(facts))
+    return next(deciding, Rule("undecided", "Neither the record nor the routes prove a way.", _nothing))
+
+
+def _nothing(_: Facts) -> Decision | None:
+    return None
 
 
 def _by_next_hop_type(facts: Facts) -> Decision | None:
@@ -188,19 +222,23 @@ def _by_next_hop_type(facts: Facts) -> Decision | None:
     return "vpc_resource", "next_hop"
 
 
+def _by_egress_only_route(facts: Facts) -> Decision | None:
+    """Code 8 has no value of its own for egress-only internet gateways."""
+    way = facts.bearing.way
+    if facts.traffic_path == INTERNET_GATEWAY and way == "egress_only_internet_gateway":
+        return way, _with_routes(facts)
+    return None
+
+
 def _by_traffic_path(facts: Facts) -> Decision | None:
     code = facts.traffic_path
-    if code == INTERNET_GATEWAY and facts.bearing.way == "egress_only_internet_gateway":
-        return facts.bearing.way, _with_routes(facts)  # the code has no value of its own for these
-    if code in TRAFFIC_PATHS:
-        return TRAFFIC_PATHS[code], "traffic_path"
-    if code == INTERNET_GATEWAY_OR_ENDPOINT:
-        return _behind_code(facts) or _by_service(facts)
-    return None
+    return (TRAFFIC_PATHS[code], "traffic_path") if code in TRAFFIC_PATHS else None
 
 
 def _by_service(facts: Facts) -> Decision | None:
     """Judge code 2 by its destination: what no gateway endpoint serves went to the internet gateway."""
+    if facts.traffic_path != INTERNET_GATEWAY_OR_ENDPOINT:
+        return None
     if facts.bearing.kind in PUBLIC and facts.service_collected and facts.service not in ENDPOINT_SERVICES:
         return "internet_gateway", "traffic_path"
     return None
@@ -231,18 +269,20 @@ def _by_destination(facts: Facts) -> Decision | None:
 
 
 def _by_routes(facts: Facts) -> Decision | None:
-    """Judge by the route table of the time: beside code 1 what agrees with it, without a code whatever it says."""
-    if facts.traffic_path == WITHIN_VPC:
-        return _behind_code(facts)
-    if facts.traffic_path == INTERNET_GATEWAY_OR_ENDPOINT or facts.bearing.way is None:
+    """Judge by the route table of the time alone, where the record has no code."""
+    if facts.traffic_path in BEHIND_CODE or facts.bearing.way is None:
         return None
     return facts.bearing.way, facts.bearing.evidence or "routes_assumed"
 
 
-def _behind_code(facts: Facts) -> Decision | None:
-    """Return the way that the routes name, if the ambiguous code may stand for it."""
-    way = facts.bearing.way
-    return (way, _with_routes(facts)) if way and way in BEHIND_CODE[facts.traffic_path or 0] else None
+def _behind(code: int) -> Callable[[Facts], Decision | None]:
+    """Return the rule for an ambiguous code: the way that the routes name, if the code may stand for it."""
+
+    def decide(facts: Facts) -> Decision | None:
+        way = facts.bearing.way
+        return (way, _with_routes(facts)) if facts.traffic_path == code and way and way in BEHIND_CODE[code] else None
+
+    return decide
 
 
 def _with_routes(facts: Facts) -> str:
@@ -258,7 +298,46 @@ def _some_interface(facts: Facts) -> Decision | None:
     return ("vpc_resource", "traffic_path") if facts.traffic_path == WITHIN_VPC else None
 
 
-RULES = (_by_next_hop_type, _by_traffic_path, _by_next_hop, _by_destination, _by_routes, _some_interface)
+class Rule(NamedTuple):
+    """A rule of the decision table: its name, what it goes by in a sentence, and how it decides."""
+
+    name: str
+    sentence: str
+    decide: Callable[[Facts], Decision | None]
+
+
+RULES = (
+    Rule("next_hop_type", "next-hop-interface-type names the kind of the next hop.", _by_next_hop_type),
+    Rule(
+        "egress_only_route",
+        "traffic-path 8 stands for both internet gateways, and the route leads to an egress-only one.",
+        _by_egress_only_route,
+    ),
+    Rule("traffic_path", "This traffic-path names one way.", _by_traffic_path),
+    Rule(
+        "gateway_or_endpoint",
+        "traffic-path 2 is an internet gateway or a gateway endpoint; the route says which.",
+        _behind(INTERNET_GATEWAY_OR_ENDPOINT),
+    ),
+    Rule(
+        "service",
+        "traffic-path 2 is an internet gateway or a gateway endpoint, and no endpoint serves this address.",
+        _by_service,
+    ),
+    Rule("next_hop", "The next hop's interface is known, and what it is.", _by_next_hop),
+    Rule("endpoint_address", "It is the address of an interface endpoint in the VPC.", _by_destination),
+    Rule(
+        "within_vpc",
+        "traffic-path 1 is some interface in the VPC; the route says which kind.",
+        _behind(WITHIN_VPC),
+    ),
+    Rule("routes", "No field names a way; the route that matches the address does.", _by_routes),
+    Rule(
+        "some_interface",
+        "It went to some interface in the VPC, of which nothing proves the kind.",
+        _some_interface,
+    ),
+)
 """In the order in which they are asked; the first that decides has decided."""
 
 

@@ -34,9 +34,11 @@ _WORKLOADS = {
 """Kind, subnet and address of each. Two are where they should not be: nobody gave subnet b a route to the endpoint for
 S3, and the notebook is in the public subnet."""
 _OTHERS = (
-    (Kind.CLIENT, "a", "10.20.0.20", "EC2 instance that calls the endpoint"),
-    (Kind.FILE_SYSTEM, "a", "10.20.0.21", "EFS mount target"),
+    (Kind.CLIENT, "a", "10.20.0.20", "AWS Lambda VPC ENI-caller-of-the-endpoint"),
+    (Kind.FILE_SYSTEM, "a", "10.20.0.21", "EFS mount target for fs-0a1b2c3d (fsmt-0a1b2c3d)"),
 )
+_ROLE = f"arn:aws:iam::{ACCOUNT}:role/sagemaker"
+_IMAGE = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/model:1"
 
 Client = Any
 """A boto3 client: made at run time, so there is no type."""
@@ -75,19 +77,15 @@ class Cloud:
                 yield from log_objects(own, flow_log)
 
 
-def build(ec2: Client, s3: Client) -> Cloud:
+def build(ec2: Client, s3: Client, sagemaker: Client) -> Cloud:
     """Build a VPC of two private subnets and a public one, workloads, ways out of it, endpoints and flow logs."""
     vpc = ec2.create_vpc(CidrBlock="10.20.0.0/16")["Vpc"]["VpcId"]
     subnets = {name: _subnet(ec2, vpc, *place) for name, place in _SUBNETS.items()}
     nat, tables = _ways_out(ec2, vpc, subnets)
-    group = ec2.create_security_group(GroupName="sagemaker", Description="SageMaker jobs", VpcId=vpc)["GroupId"]
+    group = _group(ec2, vpc, "endpoints and others")
     endpoint = _endpoints(ec2, vpc, subnets["a"], [tables["a"], tables["public"]], group)
     workloads = [
-        replace(
-            _interface(ec2, subnets[place], Kind.WORKLOAD, address, f"{_MANAGED} for {kind} {name}", group),
-            workload=name,
-            workload_kind=kind,
-        )
+        _workload(ec2, sagemaker, name, kind, subnets[place], address, _group(ec2, vpc, name))
         for name, (kind, place, address) in _WORKLOADS.items()
     ]
     others = [_interface(ec2, subnets[place], kind, address, text, group) for kind, place, address, text in _OTHERS]
@@ -96,7 +94,64 @@ def build(ec2: Client, s3: Client) -> Cloud:
     return Cloud(network, {each.id: _flow_log(ec2, each, parquet=name == "b") for name, each in subnets.items()})
 
 
-_MANAGED = "[Do not delete] ENI managed by SageMaker"
+def _group(ec2: Client, vpc: str, name: str) -> str:
+    made = ec2.create_security_group(GroupName=name, Description=name, VpcId=vpc)
+    return str(made["GroupId"])
+
+
+def _workload(
+    ec2: Client, sagemaker: Client, name: str, kind: str, subnet: Subnet, address: str, group: str
+) -> Interface:
+    """Make a SageMaker resource, and the interface that SageMaker would make for it."""
+    config = {"Subnets": [subnet.id], "SecurityGroupIds": [group]}
+    {"endpoint": _endpoint, "processing": _processing, "training": _training, "notebook": _notebook}[kind](
+        sagemaker, name, config
+    )
+    described = "Network Interface created to access resources in your VPC for SageMaker Notebook Instance"
+    text = f"[Do not delete] {described} {name}" if kind == "notebook" else ""
+    return replace(_interface(ec2, subnet, Kind.WORKLOAD, address, text, group), workload=name, workload_kind=kind)
+
+
+def _endpoint(sagemaker: Client, name: str, config: Mapping[str, list[str]]) -> None:
+    sagemaker.create_model(ModelName=name, ExecutionRoleArn=_ROLE, PrimaryContainer={"Image": _IMAGE}, VpcConfig=config)
+    variant = {"VariantName": "all", "ModelName": name, "InitialInstanceCount": 1, "InstanceType": "ml.m5.large"}
+    sagemaker.create_endpoint_config(EndpointConfigName=name, ProductionVariants=[variant])
+    sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=name)
+
+
+def _processing(sagemaker: Client, name: str, config: Mapping[str, list[str]]) -> None:
+    sagemaker.create_processing_job(
+        ProcessingJobName=name,
+        RoleArn=_ROLE,
+        AppSpecification={"ImageUri": _IMAGE},
+        ProcessingResources={
+            "ClusterConfig": {"InstanceCount": 1, "InstanceType": "ml.m5.large", "VolumeSizeInGB": 10}
+        },
+        NetworkConfig={"VpcConfig": config},
+    )
+
+
+def _training(sagemaker: Client, name: str, config: Mapping[str, list[str]]) -> None:
+    sagemaker.create_training_job(
+        TrainingJobName=name,
+        RoleArn=_ROLE,
+        AlgorithmSpecification={"TrainingImage": _IMAGE, "TrainingInputMode": "File"},
+        OutputDataConfig={"S3OutputPath": f"s3://{BUCKET}/models/"},
+        ResourceConfig={"InstanceCount": 1, "InstanceType": "ml.m5.large", "VolumeSizeInGB": 10},
+        StoppingCondition={"MaxRuntimeInSeconds": 3600},
+        VpcConfig=config,
+    )
+
+
+def _notebook(sagemaker: Client, name: str, config: Mapping[str, list[str]]) -> None:
+    sagemaker.create_notebook_instance(
+        NotebookInstanceName=name,
+        InstanceType="ml.t3.medium",
+        RoleArn=_ROLE,
+        SubnetId=config["Subnets"][0],
+        SecurityGroupIds=config["SecurityGroupIds"],
+        DirectInternetAccess="Disabled",
+    )
 
 
 def _subnet(ec2: Client, vpc: str, cidr: str, zone: str) -> Subnet:

@@ -86,7 +86,11 @@ SELECT
   max(path_evidence) AS path_evidence,
   count(DISTINCT remote_addr) AS remotes,
   list(DISTINCT remote_service) FILTER (WHERE remote_service IS NOT NULL) AS services,
-  list(struct_pack(address := remote_addr, port := remote_port, bytes := bytes, flows := flows))
-    FILTER (WHERE place <= $top) AS top_remotes
+  list(struct_pack(
+    address := CAST(remote_addr AS VARCHAR),
+    port := CAST(remote_port AS INTEGER),
+    bytes := CAST(bytes AS BIGINT),
+    flows := CAST(flows AS BIGINT)
+  )) FILTER (WHERE place <= $top) AS top_remotes
 FROM ranked
 GROUP BY interface_id, path

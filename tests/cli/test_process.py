@@ -195,6 +195,25 @@ def test_completion(lake: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert _completed(f"flowaudit --lake {lake} findings show {ids[0][:4]}", monkeypatch) == ids[:1]
 
 
+def test_completion_of_reports(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reports complete, and after one of them its parameters."""
+    assert _completed("flowaudit query run bytes-", monkeypatch) == ["bytes-by-path", "bytes-by-workload"]
+    assert _completed("flowaudit query show route", monkeypatch) == ["route-history"]
+    assert _completed("flowaudit query run bytes-by-path --param ", monkeypatch) == ["since=", "until=", "step="]
+    assert _completed("flowaudit query run bytes-by-path --param s", monkeypatch) == ["since=", "step="]
+    assert _completed("flowaudit query run bytes-by-path --param since=-1d --param st", monkeypatch) == ["step="]
+    assert _completed("flowaudit query run nonsense --param ", monkeypatch) == []
+
+
+def test_a_report_fits_on_a_terminal(terminal: type) -> None:
+    """Prose, parameters and SQL are no wider than its 80 columns."""
+    shown = re.sub(r"\x1b\[[0-9;]*m", "", terminal("query", "show", "gateway-endpoint-savings").rest())
+    lines = [line for line in shown.splitlines() if not line.startswith("file ")]
+    assert max(map(len, lines)) <= 80
+    assert "usd_per_gb" in shown
+    assert lines[-1].startswith("ORDER BY")
+
+
 def test_completion_never_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a lake, or with a broken configuration, nothing is offered and nothing is said."""
     (tmp_path / "flowaudit.toml").write_text("[[[", "utf-8")

@@ -241,6 +241,15 @@ def test_interfaces_that_routes_lead_to_are_middleboxes() -> None:
     assert found == ["middlebox", "middlebox", Owner.EC2_INSTANCE, None]
 
 
+@pytest.mark.parametrize(
+    "text", ["", "10.0.0.0/33", "2001:db8::/129", "10.0.0/8", "10.0.0.0/x", "10.0.0.0/-1", "10.0.0.0/"]
+)
+def test_what_is_no_network_is_refused(text: str) -> None:
+    """A prefix that cannot be is no prefix at all."""
+    with pytest.raises(ValueError, match="is no network"):
+        Prefixes([(text, True)])
+
+
 NETWORKS = st.tuples(st.integers(0, 2**32 - 1), st.integers(0, 32)).map(
     lambda pair: str(ip_network((pair[0] >> (32 - pair[1]) << (32 - pair[1]), pair[1])))
 )

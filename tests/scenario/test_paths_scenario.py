@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from flowaudit.discover import discover
 
 from flowaudit import sql
 from flowaudit.app import App
 from flowaudit.collect import Workers, collect
 from flowaudit.config import Config
+from flowaudit.discover import discover
 from flowaudit.sources.local import LocalSource
 from tests.scenario.cloud import WORKLOADS, Cloud, build, serving
 from tests.scenario.flows import FORMATS, LOOKS, UNSURE, Flow, Traffic, traffic, write
@@ -127,7 +127,7 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Seen]:
         for number, moment in enumerate(LOOKS):
             if number == len(LOOKS) // 2:
                 cloud.change_routes()
-            discover(app.lake, app.regions(), app.rules, now=moment)
+            discover(app.lake, app.regions()[0], app.rules, now=moment)
         yield Seen(cloud, traffic(cloud), lake)
 
 
