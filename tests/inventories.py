@@ -15,10 +15,11 @@ HOME = {"account_id": "123456789012", "region": "us-east-1"}
 
 
 def discovery(file: Path) -> Discovery:
-    """Return what a file tells: `at`, and tables as `topology` names their fields; what is left out is as by default."""
+    """Return what a file tells: `at`, and tables as `topology` names their fields, of which most have defaults."""
     told = tomllib.loads(file.read_text("utf-8"))
     return Discovery(
-        **HOME,
+        account_id=HOME["account_id"],
+        region=HOME["region"],
         at=told["at"],
         interfaces=_all(Interface, told.get("interfaces", [])),
         workloads=_all(Workload, told.get("workloads", [])),

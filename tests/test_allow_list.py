@@ -54,7 +54,7 @@ def connection(lake: Lake) -> Iterator[sql.Connection]:
 
 def off_the_list(connection: sql.Connection, networks: list[str]) -> list[str]:
     """The addresses that the detector finds to be off a list."""
-    policy = {"allowed_prefixes": list(Policy(allowed_destinations=networks).allowed_prefixes)}
+    policy = {"allowed_prefixes": list(Policy(allowed_destinations=tuple(networks)).allowed_prefixes)}
     window = {"since": START, "until": START + timedelta(hours=1), "top": len(ADDRESSES)}
     rows = connection.query(DETECTOR.sql, {**DETECTOR.params, **policy, **window}).to_pylist()
     return sorted(remote["address"] for row in rows for remote in row["top_remotes"])

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -151,7 +152,7 @@ def interfaces() -> Iterator[Interface]:
 
 def workloads() -> tuple[Workload, ...]:
     """A job, an endpoint, and the isolated model that it runs."""
-    running = {"account_id": ACCOUNT, "region": REGION, "created_at": NOON - HOUR}
+    running: dict[str, Any] = {"account_id": ACCOUNT, "region": REGION, "created_at": NOON - HOUR}
     return (
         Workload(arn=JOB, kind="training_job", name="fraud", running=True, **running),
         Workload(arn=ENDPOINT, kind="endpoint", name="scoring", running=True, uses=(MODEL,), **running),

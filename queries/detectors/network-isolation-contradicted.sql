@@ -8,11 +8,11 @@ key = ["workload_arn"]
 needs = ["interface_id", "srcaddr", "dstaddr", "start_time", "action", "traffic_path"]
 
 [params]
-# What SageMaker itself does for an isolated workload: its data from and to S3, its logs and metrics. AMAZON holds the
-# public addresses of CloudWatch, where the VPC has no endpoint for it.
+# What SageMaker itself does for an isolated workload: its data from and to S3, its image, logs and metrics. AMAZON holds
+# the public addresses of CloudWatch, where the VPC has no endpoint for it. Endpoints by their names after the region.
 platform_services = ["S3", "AMAZON"]
 platform_paths = ["gateway_endpoint"]
-platform_endpoints = ["s3", "logs", "monitoring", "kms"]
+platform_endpoints = ["s3", "logs", "monitoring", "kms", "ecr"]
 # Where the way is not known nothing is contradicted: see path-undecided.
 undecided_paths = ["unknown", "blackhole"]
 top = 10
@@ -65,7 +65,9 @@ others AS (
     AND list_contains(endpoints.addresses, remotes.remote_addr)
     AND remotes.last_seen >= endpoints.valid_from
     AND (endpoints.valid_to IS NULL OR remotes.first_seen < endpoints.valid_to)
-  WHERE NOT list_contains($platform_endpoints, split_part(endpoints.service, '.', 4))
+  WHERE NOT list_contains(
+    $platform_endpoints, split_part(split_part(endpoints.service, concat(endpoints.region, '.'), 2), '.', 1)
+  )
 ),
 ranked AS (
   SELECT
