@@ -30,7 +30,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 DAY = timedelta(days=1)
 MARGIN = timedelta(hours=1)
 """How far around a day records may lie that say what an interface of that day is."""
-SHARED = ("transit_interfaces", "recorded_twice", "nat_conversations")
+SHARED = ("transit_interfaces", "recorded_twice", "nat_conversations", "interface_workloads", "workload_addresses")
 """Views that every detector asks for and that are the same for all windows of a day."""
 REPLACED = """
 SELECT DISTINCT before.first_record, before.last_record FROM objects AS before

@@ -80,11 +80,23 @@ def test_the_shipped_queries_are_sound() -> None:
     queries = catalogue.load([shipped("queries")], policy=Policy().model_dump())
 
     assert {name: detector.severity.value for name, detector in queries.detectors.items()} == {
+        "dns-not-to-vpc-resolver": "medium",
         "internet-egress-bypasses-nat": "critical",
         "internet-egress-bypasses-nat-attempted": "medium",
+        "internet-egress-off-allow-list": "high",
+        "lateral-traffic": "medium",
+        "network-isolation-contradicted": "high",
         "path-undecided": "low",
+        "public-address-over-private-way": "high",
+        "public-source-reaches-workload": "high",
         "s3-bypasses-endpoint": "high",
         "s3-bypasses-endpoint-attempted": "low",
+        "s3-of-another-region": "medium",
+        "service-bypasses-interface-endpoint": "medium",
+        "silent-interface": "medium",
+        "skipdata": "low",
+        "unencrypted-traffic": "medium",
+        "unexpected-listener": "medium",
     }
     assert {"egress", "findings_current", "transit_interfaces"} <= set(queries.views)
     assert queries.problems == ()
@@ -92,10 +104,10 @@ def test_the_shipped_queries_are_sound() -> None:
 
 @pytest.mark.parametrize("detector", catalogue.load([shipped("queries")]).detectors.values(), ids=lambda d: d.id)
 def test_a_shipped_detector_says_what_to_do(detector: catalogue.Detector) -> None:
-    """Meaning, remedy and blind spots are told; findings are keyed by interface and path; ATT&CK ids look right."""
+    """Meaning, remedy and blind spots are told; findings are keyed by whose they are; ATT&CK ids look right."""
     for heading in ("What it means:", "What to do:", "Blind spots:"):
         assert heading in detector.prose
-    assert detector.key == ("interface_id", "path")
+    assert detector.key[0] in ("interface_id", "workload_arn")
     assert (detector.every, detector.window) == (timedelta(minutes=1), timedelta(hours=1))
     assert all(re.fullmatch(r"T\d{4}(\.\d{3})?", technique) for technique in detector.attack)
 

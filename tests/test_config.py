@@ -256,6 +256,11 @@ BAD = {
     'policy.allowed_destinations = ["example.com"]': (
         "policy.allowed_destinations[0]: 'example.com' is no network: write one as in 192.0.2.0/24 or 2001:db8::/32"
     ),
+    'policy.allowed_services = ["s3"]': (
+        "policy.allowed_services[0]: must be a service's code as flow logs have it, as in S3, DYNAMODB, API_GATEWAY"
+    ),
+    'policy.require_encryption = "yes"': "policy.require_encryption: must be true or false",
+    'policy.allowed_prefixes = ["4"]': ("policy.allowed_prefixes: no such key: did you mean allowed_services?"),
     "schedule.collect = 60": "schedule.collect: must be a duration in quotes, as in 30s, 5m, 24h, 30d",
     'schedule.collect = "0s"': "schedule.collect: must be longer than nothing",
     'schedule.collect = "99999999999d"': "schedule.collect: '99999999999d' is too long a duration",

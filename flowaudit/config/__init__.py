@@ -10,7 +10,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, computed_field
 
 from flowaudit.config.loading import Origin, read
 from flowaudit.config.mistakes import NOT_YET, describe
@@ -30,9 +30,11 @@ from flowaudit.config.values import (
     Pattern,
     Role,
     S3Uri,
+    ServiceCode,
     Text,
     parse_duration,
     parse_time,
+    written_out,
 )
 from flowaudit.errors import ConfigError
 from flowaudit.model import Severity
@@ -70,7 +72,6 @@ _List = Annotated[tuple[_T, ...], Field(strict=False)]  # TOML has lists; values
 NO_EFFECT_YET = frozenset(
     {
         "lake.retention",
-        "policy.allowed_destinations",
         "schedule.posture",
         "schedule.maintain",
         "http.web_config",
@@ -138,10 +139,21 @@ class Attribution(_Section):
 
 
 class Policy(_Section):
-    """What is allowed: the paths that may lead to the internet (none, if empty), the networks that may be spoken to."""
+    """What is allowed: ways to the internet, and what may be spoken to there; an empty list allows none of it.
+
+    `allowed_destinations` are networks, by default all there are; `allowed_services` are AWS's, wherever they lie.
+    """
 
     internet_paths: _List[InternetPath] = ("nat_gateway",)
-    allowed_destinations: _List[Network] = ()
+    allowed_destinations: _List[Network] = ("0.0.0.0/0", "::/0")
+    allowed_services: _List[ServiceCode] = ()
+    require_encryption: bool = False
+
+    @computed_field  # type: ignore[prop-decorator]  # mypy takes no decorator on top of property
+    @property
+    def allowed_prefixes(self) -> tuple[str, ...]:
+        """The allowed networks as queries compare them: beginnings of addresses that are written out in digits."""
+        return tuple(prefix for network in self.allowed_destinations for prefix in written_out(network))
 
 
 class Schedule(_Section):

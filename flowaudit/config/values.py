@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from typing import Annotated
 
@@ -32,6 +33,9 @@ _ROLE = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:role/\S+", re.ASCII)
 _LISTEN = re.compile(r"(?:\[[0-9a-fA-F:.%]+\]|[^\s:\[\]]+):(\d{1,5})", re.ASCII)
 _LAST_PORT = 65535
 _KIND = re.compile(r"[a-z][a-z0-9_]*", re.ASCII)
+_SERVICE = re.compile(r"[A-Z][A-Z0-9]*(_[A-Z0-9]+)*", re.ASCII)
+_DIGITS = {4: (8, 3), 6: (4, 1)}
+"""How many bits of an address go into how many digits when it is written out, by family."""
 _FIELD_NAME = re.compile(r"[a-z][a-z0-9-]*", re.ASCII)
 
 
@@ -136,6 +140,27 @@ def _network(value: str) -> str:
         raise ValueError(f"{value!r} is no network: write one as in 192.0.2.0/24 or 2001:db8::/32") from error
 
 
+def written_out(network: str) -> Iterator[str]:
+    """Yield what every address in a network, and no other, begins with when it is written out in digits.
+
+    Written out, an address is its family and a fixed number of digits: 192.0.2.10 is `4192000002010`, 2001:db8:: is
+    `620010db8` and 24 zeros. So any SQL can compare them as text; a network that ends within a digit becomes several.
+    """
+    whole = ipaddress.ip_network(network)
+    bits, width = _DIGITS[whole.version]
+    count = -(-whole.prefixlen // bits)
+    for part in whole.subnets(new_prefix=count * bits):
+        packed = part.network_address.packed
+        digits = "".join(f"{octet:03}" for octet in packed) if whole.version == 4 else packed.hex()  # noqa: PLR2004  the family
+        yield f"{whole.version}{digits[: count * width]}"
+
+
+def _service_code(value: str) -> str:
+    if not _SERVICE.fullmatch(value):
+        raise ValueError("must be a service's code as flow logs have it, as in S3, DYNAMODB, API_GATEWAY")
+    return value
+
+
 def _role(value: str) -> str:
     if not _ROLE.fullmatch(value):
         raise ValueError("must be the ARN of a role, as in arn:aws:iam::111122223333:role/flowaudit")
@@ -183,3 +208,4 @@ Network = Annotated[str, AfterValidator(_network)]
 Pattern = Annotated[str, Field(min_length=1), AfterValidator(_pattern)]
 Role = Annotated[str, AfterValidator(_role)]
 S3Uri = Annotated[str, AfterValidator(_s3_uri)]
+ServiceCode = Annotated[str, AfterValidator(_service_code)]

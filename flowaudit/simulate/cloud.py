@@ -59,7 +59,6 @@ class Cloud:
             streams.s3_by_endpoint(network, 120, (endpoint, processing, notebook)),
             streams.api_by_endpoint(network, 60),
             streams.internet_by_nat(network, 40, (endpoint, processing, training)),
-            streams.neighbours(network, 60),
             streams.file_system(network, 30),
             streams.invocations(network, 40, (endpoint,)),
             streams.probes(network, 4),

@@ -47,9 +47,13 @@ WITH remotes AS (
     max(account_id) AS account_id,
     max(vpc_id) AS vpc_id,
     max(subnet_id) AS subnet_id,
+    max(own_region) AS region,
+    min_by(workload_kind, start_time) AS workload_kind,
+    min_by(workload, start_time) AS workload,
+    min_by(workload_arn, start_time) AS workload_arn,
     max(remote_service) AS remote_service,
     max(path_evidence) AS path_evidence
-  FROM egress
+  FROM workload_egress
   WHERE start_time >= $since
     AND start_time < $until
     AND action = 'REJECT'
@@ -76,6 +80,10 @@ SELECT
   max(account_id) AS account_id,
   max(vpc_id) AS vpc_id,
   max(subnet_id) AS subnet_id,
+  max(region) AS region,
+  min_by(workload_kind, first_seen) AS workload_kind,
+  min_by(workload, first_seen) AS workload,
+  min_by(workload_arn, first_seen) AS workload_arn,
   max(path_evidence) AS path_evidence,
   count(DISTINCT remote_addr) AS remotes,
   list(DISTINCT remote_service) FILTER (WHERE remote_service IS NOT NULL) AS services,

@@ -11,17 +11,9 @@ says = "{interface_id} sent {bytes} to {remotes:public address|public addresses}
 [params]
 # Allowed ways to the internet; [policy] internet_paths fills this.
 internet_paths = ["nat_gateway"]
-# Every way that leads to the internet. `vpc_resource` and `unknown` may or may not: see path-undecided.
-internet_ways = [
-  "nat_gateway",
-  "internet_gateway",
-  "egress_only_internet_gateway",
-  "transit_gateway",
-  "middlebox",
-  "virtual_private_gateway",
-  "vpc_peering",
-  "local_zone",
-]
+# Every way that leads straight to the internet. Ways that lead there through somebody else's network are in
+# public-address-over-private-way; `vpc_resource` and `unknown` may or may not lead there: see path-undecided.
+internet_ways = ["nat_gateway", "internet_gateway", "egress_only_internet_gateway", "local_zone"]
 top = 10
 ---*/
 /*
@@ -33,7 +25,8 @@ away the public address or the subnet's route to the gateway; for the other path
 way is wanted, name it in [policy] internet_paths.
 
 Blind spots: records without traffic-path and next-hop fields (formats before version 5) leave the path unknown and are
-in path-undecided, as is what an interface of unproven kind passes on. Of two public addresses (IPv6, public VPC ranges)
+in path-undecided, as is what an interface of unproven kind passes on. Evidence `routes_assumed` means that nobody had
+looked at the routes of that time. Of two public addresses (IPv6, public VPC ranges)
 only flow-direction tells which sent. Answers to connections that came from outside count as egress like any other.
 The Amazon DNS server, instance metadata and SKIPDATA intervals are never seen (VPC User Guide, "Flow log limitations").
 */
@@ -50,9 +43,13 @@ WITH remotes AS (
     max(account_id) AS account_id,
     max(vpc_id) AS vpc_id,
     max(subnet_id) AS subnet_id,
+    max(own_region) AS region,
+    min_by(workload_kind, start_time) AS workload_kind,
+    min_by(workload, start_time) AS workload,
+    min_by(workload_arn, start_time) AS workload_arn,
     max(remote_service) AS remote_service,
     max(path_evidence) AS path_evidence
-  FROM egress
+  FROM workload_egress
   WHERE start_time >= $since
     AND start_time < $until
     AND action = 'ACCEPT'
@@ -79,6 +76,10 @@ SELECT
   max(account_id) AS account_id,
   max(vpc_id) AS vpc_id,
   max(subnet_id) AS subnet_id,
+  max(region) AS region,
+  min_by(workload_kind, first_seen) AS workload_kind,
+  min_by(workload, first_seen) AS workload,
+  min_by(workload_arn, first_seen) AS workload_arn,
   max(path_evidence) AS path_evidence,
   count(DISTINCT remote_addr) AS remotes,
   list(DISTINCT remote_service) FILTER (WHERE remote_service IS NOT NULL) AS services,

@@ -20,8 +20,8 @@ it is a workload that should use the endpoint and whose route is missing.
 
 What to do: give the subnet's route table the S3 gateway endpoint's route, and find out which bucket was wanted.
 
-Blind spots: those of s3-bypasses-endpoint. Packets that arrive after their connection was closed are rejected too
-(VPC User Guide, "Flow log records").
+Blind spots: those of s3-bypasses-endpoint; S3 of every region is in here. Packets that arrive after their connection
+was closed are rejected too (VPC User Guide, "Flow log records").
 */
 WITH remotes AS (
   SELECT
@@ -36,15 +36,20 @@ WITH remotes AS (
     max(account_id) AS account_id,
     max(vpc_id) AS vpc_id,
     max(subnet_id) AS subnet_id,
+    max(own_region) AS region,
+    min_by(workload_kind, start_time) AS workload_kind,
+    min_by(workload, start_time) AS workload,
+    min_by(workload_arn, start_time) AS workload_arn,
     max(remote_service) AS remote_service,
     max(path_evidence) AS path_evidence
-  FROM egress
+  FROM workload_egress
   WHERE start_time >= $since
     AND start_time < $until
     AND action = 'REJECT'
     AND remote_service = 'S3'
     AND NOT list_contains($endpoint_paths, path)
     AND NOT list_contains($undecided_paths, path)
+    AND path <> 'blackhole'
   GROUP BY interface_id, path, remote_addr, remote_port
 ),
 ranked AS (
@@ -65,6 +70,10 @@ SELECT
   max(account_id) AS account_id,
   max(vpc_id) AS vpc_id,
   max(subnet_id) AS subnet_id,
+  max(region) AS region,
+  min_by(workload_kind, first_seen) AS workload_kind,
+  min_by(workload, first_seen) AS workload,
+  min_by(workload_arn, first_seen) AS workload_arn,
   max(path_evidence) AS path_evidence,
   count(DISTINCT remote_addr) AS remotes,
   list(DISTINCT remote_service) FILTER (WHERE remote_service IS NOT NULL) AS services,
