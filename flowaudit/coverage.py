@@ -17,7 +17,10 @@ from flowaudit import sql
 from flowaudit.lake import Lake
 from flowaudit.model import Window
 
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)
+ROUNDED, REMEMBERED = timedelta(minutes=10), 4
+"""To what the windows of a `Witness` are widened, and how many of them it remembers."""
 ALLOWANCE = timedelta(minutes=15)
 """How long after the end of its aggregation interval a record may arrive: S3 takes about ten minutes, best effort."""
 MARGIN = timedelta(hours=1)
@@ -161,6 +164,29 @@ def coverage(
         return _read(engine, window, now, recorded["newest"])
 
 
+class Witness:
+    """Tells whether a finding's silence in a window proves anything: whether all of it was covered.
+
+    Coverage is looked at once for ten minutes of windows: many findings ask for the same one.
+    """
+
+    def __init__(self, lake: Lake, views: Mapping[str, str]) -> None:
+        self._lake, self._views = lake, views
+        self._seen: dict[Window, Coverage] = {}
+
+    def __call__(self, key: Mapping[str, Any], window: Window) -> bool:
+        """Tell whether all of a window is covered, as `Coverage.covered` does; raises LakeError, QueryError."""
+        around = Window(_floor(window.since), _floor(window.until) + ROUNDED)
+        if around not in self._seen:
+            self._seen = dict(list(self._seen.items())[1 - REMEMBERED :])
+            self._seen[around] = coverage(self._lake, self._views, around)
+        return self._seen[around].covered(key, window)
+
+
+def _floor(moment: datetime) -> datetime:
+    return EPOCH + (moment - EPOCH) // ROUNDED * ROUNDED
+
+
 def _recent(oldest: datetime | None, newest: datetime | None, now: datetime) -> Window:
     if oldest is None or newest is None:
         return Window(now - DAY, now)
@@ -170,10 +196,9 @@ def _recent(oldest: datetime | None, newest: datetime | None, now: datetime) -> 
 
 def _whole(window: Window, now: datetime) -> Window:
     """Return the minutes that a window touches, as far as they have passed."""
-    epoch = datetime(1970, 1, 1, tzinfo=UTC)
-    since, until, instant = ((moment - epoch) // MINUTE for moment in (window.since, window.until, now))
-    until += (window.until - epoch) % MINUTE > timedelta()
-    return Window(epoch + since * MINUTE, epoch + min(until, max(instant, since)) * MINUTE)
+    since, until, instant = ((moment - EPOCH) // MINUTE for moment in (window.since, window.until, now))
+    until += (window.until - EPOCH) % MINUTE > timedelta()
+    return Window(EPOCH + since * MINUTE, EPOCH + min(until, max(instant, since)) * MINUTE)
 
 
 def _read(engine: sql.Connection, window: Window, now: datetime, newest: datetime | None) -> Coverage:

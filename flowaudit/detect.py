@@ -40,6 +40,11 @@ WHERE now.batch > $since AND before.kept > 0 AND before.first_record IS NOT NULL
 """Spans of records that new batches took the place of: what was found there may be gone."""
 EXPOSED = "SELECT DISTINCT interface_id FROM flows WHERE batch > $since AND vantage IS NOT NULL"
 """Interfaces that new batches show to be no workload's: what was found of them that day is none."""
+KNOWN_TRANSIT = """
+SELECT DISTINCT interface_id FROM interfaces
+WHERE owner IN ('nat_gateway', 'transit_gateway', 'vpc_endpoint', 'gateway_load_balancer_endpoint', 'network_load_balancer')
+"""
+"""Interfaces that the inventory has come to know as no workload's, maybe after their records were looked at."""
 LIMITS = sql.Limits()
 """What one query of a detector may use."""
 TRIES = 5
@@ -196,13 +201,14 @@ class _News:
     def __init__(self, lake: Lake, since: int) -> None:
         self._lake, self._since = lake, since
         self._starts: dict[timedelta, set[datetime]] = {}
-        with sql.connect(lake, tables=("objects",)) as ledger:
+        with sql.connect(lake, tables=("objects", "interfaces")) as ledger:
+            known = ledger.query(KNOWN_TRANSIT).column("interface_id").to_pylist()
             query = "SELECT min(first_record) AS first, max(last_record) AS last FROM objects WHERE batch > $since"
             row = ledger.query(query, {"since": since}).to_pylist()[0]
             self._replaced = ledger.query(REPLACED, {"since": since}).to_pylist()
         self._span = Window(row["first"] or EPOCH, (row["last"] or EPOCH) + timedelta(seconds=1))
         self._days = Window(_floor(self._span.since, DAY), _floor(self._span.until, DAY) + DAY)
-        self._exposed = set(self._flows(EXPOSED, {"since": since}).column("interface_id").to_pylist())
+        self._exposed = {*known, *self._flows(EXPOSED, {"since": since}).column("interface_id").to_pylist()}
 
     def starts(self, length: timedelta) -> set[datetime]:
         """Return where the windows of some length start that hold new records."""

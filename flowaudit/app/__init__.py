@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from flowaudit import catalogue, ipranges
 from flowaudit.app.aws import Region, client, home_region, regions, storage_options
 from flowaudit.config import Config, LocalSource, Mute, S3Source, shipped, source
+from flowaudit.coverage import Witness
 from flowaudit.errors import ConfigError
 from flowaudit.inventory import history
 from flowaudit.lake import Lake
@@ -99,6 +100,11 @@ class App:
     def regions(self) -> tuple[list[Region], list[str]]:
         """Return every account's region that is to be asked, and a line for each that cannot be."""
         return regions(self.config.aws)
+
+    @cached_property
+    def covered(self) -> Witness:
+        """What tells whether a finding's silence proves anything."""
+        return Witness(self.lake, self.sound_catalogue.views)
 
     @cached_property
     def rules(self) -> Rules:

@@ -160,7 +160,14 @@ class Jobs:
         due = self._due(started)
         with failures.caught():
             queries = self._app.sound_catalogue
-            report = detect(self._app.lake, queries, only=set(due), stop=self._stop, mutes=self._mutes)
+            report = detect(
+                self._app.lake,
+                queries,
+                only=set(due),
+                stop=self._stop,
+                mutes=self._mutes,
+                covered=self._app.covered,
+            )
             self._next |= due
             reports.append(report)
             self._metrics.detected(report)
