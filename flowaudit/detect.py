@@ -42,7 +42,9 @@ EXPOSED = "SELECT DISTINCT interface_id FROM flows WHERE batch > $since AND vant
 """Interfaces that new batches show to be no workload's: what was found of them that day is none."""
 KNOWN_TRANSIT = """
 SELECT DISTINCT interface_id FROM interfaces
-WHERE owner IN ('nat_gateway', 'transit_gateway', 'vpc_endpoint', 'gateway_load_balancer_endpoint', 'network_load_balancer')
+WHERE owner IN (
+    'nat_gateway', 'transit_gateway', 'vpc_endpoint', 'gateway_load_balancer_endpoint', 'network_load_balancer'
+  )
 """
 """Interfaces that the inventory has come to know as no workload's, maybe after their records were looked at."""
 LIMITS = sql.Limits()
