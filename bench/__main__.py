@@ -1,4 +1,4 @@
-"""`python -m bench collect|query|findings` prints what it measures as JSON; contenders each in a process of its own."""
+"""`python -m bench collect|query|detect|findings` prints what it measures as JSON; contenders each in a process of its own."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ def main() -> None:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__)
-    parser.add_argument("what", choices=("collect", "query", "findings"))
-    parser.add_argument("--records", type=int, help="default: 4 M to collect, 50 M to query, 1 M events")
+    parser.add_argument("what", choices=("collect", "query", "detect", "findings"))
+    parser.add_argument("--records", type=int, help="default: 4 M to collect, 50 M to query or detect, 1 M events")
     parser.add_argument("--objects", type=int, default=8, help="how many log objects they lie in")
     parser.add_argument("--repeat", type=int, default=3, help="rounds; the median counts")
     parser.add_argument("--folder", type=Path, default=FOLDER, help="where data is made and kept")
     parser.add_argument("--contender", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    usual = {"collect": 4_000_000, "query": 50_000_000, "findings": 1_000_000}
+    usual = {"collect": 4_000_000, "query": 50_000_000, "detect": 50_000_000, "findings": 1_000_000}
     arguments.records = arguments.records or usual[arguments.what]
     return arguments
 

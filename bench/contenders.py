@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,7 @@ CPUS = 2
 
 def prepare(arguments: argparse.Namespace) -> None:
     """Make the data that the contenders need, unless it is there."""
-    {"collect": _text, "query": _lake}[arguments.what](arguments)
+    {"collect": _text, "query": _lake, "detect": _lake}[arguments.what](arguments)
 
 
 def _text(arguments: argparse.Namespace) -> list[Path]:
@@ -178,6 +178,75 @@ def detectors(arguments: argparse.Namespace) -> dict[str, Any]:
     return _rate(figures, arguments) | {"each": each}
 
 
+def newest(arguments: argparse.Namespace) -> dict[str, Any]:
+    """The whole catalogue over the newest five minutes, with all that it takes to look at a day's lake."""
+    return _catalogue(arguments, data.PUBLISHED_EVERY)
+
+
+def day(arguments: argparse.Namespace) -> dict[str, Any]:
+    """The whole catalogue over the whole day at once."""
+    return _catalogue(arguments, timedelta(days=2))
+
+
+def bare_newest(arguments: argparse.Namespace) -> dict[str, Any]:
+    """One scan of the columns that the catalogue reads, for the newest five minutes."""
+    return _bare(arguments, data.PUBLISHED_EVERY)
+
+
+def bare_day(arguments: argparse.Namespace) -> dict[str, Any]:
+    """One scan of the columns that the catalogue reads, for the whole day."""
+    return _bare(arguments, timedelta(days=2))
+
+
+def _end(arguments: argparse.Namespace) -> datetime:
+    """Return when the newest record of the lake began, a moment later."""
+    import duckdb  # noqa: PLC0415
+
+    from flowaudit.lake import Lake  # noqa: PLC0415
+
+    files = Lake(str(_lake(arguments))).files("flows")
+    query = "SELECT epoch_us(max(start_time)) AS newest FROM read_parquet(?)"
+    newest = duckdb.execute(query, [files]).to_arrow_table()["newest"][0].as_py()
+    return datetime.fromtimestamp(newest / 1e6 + 1, UTC)
+
+
+def _catalogue(arguments: argparse.Namespace, length: timedelta) -> dict[str, Any]:
+    from flowaudit import catalogue, sql  # noqa: PLC0415
+    from flowaudit.config import shipped  # noqa: PLC0415
+    from flowaudit.detect import SHARED  # noqa: PLC0415
+    from flowaudit.lake import Lake  # noqa: PLC0415
+
+    found, until = catalogue.load([shipped("queries")]), _end(arguments)
+    span, limits = {"since": until - length, "until": until}, sql.Limits(memory="4GB", threads=CPUS)
+    each: dict[str, float] = {}
+    with _measured() as figures:
+        started = time.perf_counter()
+        with sql.connect(Lake(str(_lake(arguments))), views=found.views, once=SHARED, limits=limits) as lake:
+            shared = round(time.perf_counter() - started, 3)
+            for name, detector in found.detectors.items():
+                started = time.perf_counter()
+                lake.query(detector.sql, {**detector.params, **span})
+                each[name] = round(time.perf_counter() - started, 3)
+    return _rate(figures, arguments) | {"shared_views": shared, "each": each}
+
+
+def _bare(arguments: argparse.Namespace, length: timedelta) -> dict[str, Any]:
+    import duckdb  # noqa: PLC0415
+
+    from flowaudit import catalogue  # noqa: PLC0415
+    from flowaudit.config import shipped  # noqa: PLC0415
+    from flowaudit.lake import Lake  # noqa: PLC0415
+
+    found, until = catalogue.load([shipped("queries")]), _end(arguments)
+    words = "".join(detector.sql for detector in found.detectors.values()) + found.views["egress"]
+    query = _aggregate(words).replace(" GROUP BY", " WHERE start_time >= ? AND start_time < ? GROUP BY")
+    files = Lake(str(_lake(arguments))).files("flows")
+    with _measured() as figures, duckdb.connect(config={"threads": CPUS, "memory_limit": "4GB"}) as engine:
+        engine.execute("SET TimeZone = 'UTC'")
+        engine.execute(query, [files, until - length, until]).to_arrow_table()
+    return _rate(figures, arguments)
+
+
 def bare_aggregate(arguments: argparse.Namespace) -> dict[str, Any]:
     """For each detector, one plain aggregate in DuckDB over the columns that the detector reads."""
     import duckdb  # noqa: PLC0415
@@ -230,6 +299,14 @@ CONTENDERS: dict[str, Callable[[argparse.Namespace], dict[str, Any]]] = {
     "inflate": inflate,
     "detectors": detectors,
     "bare_aggregate": bare_aggregate,
+    "newest": newest,
+    "bare_newest": bare_newest,
+    "day": day,
+    "bare_day": bare_day,
 }
-RUN = {"collect": ("flowaudit", "with_inventory", "duckdb_copy", "inflate"), "query": ("detectors", "bare_aggregate")}
+RUN = {
+    "collect": ("flowaudit", "with_inventory", "duckdb_copy", "inflate"),
+    "query": ("detectors", "bare_aggregate"),
+    "detect": ("newest", "bare_newest", "day", "bare_day"),
+}
 """Who runs in which measurement; the first is compared with the others."""
