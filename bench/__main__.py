@@ -1,4 +1,4 @@
-"""`python -m bench collect|query|detect|findings` prints what it measures as JSON; contenders each in a process of its own."""
+"""`python -m bench WHAT` measures and prints JSON; contenders run side by side, each in a process of its own."""
 
 from __future__ import annotations
 
