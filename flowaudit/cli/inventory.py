@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from flowaudit.cli.options import app_of, lake_of
-from flowaudit.cli.output import Format, FormatOption, facts, say, write, write_one
+from flowaudit.cli.output import Column, Format, FormatOption, facts, printable, say, show, write, write_one
 from flowaudit.errors import ConfigError
 
 if TYPE_CHECKING:
-    import pyarrow as pa
-
     from flowaudit.model import DiscoverReport
 
 INTERFACES = """
@@ -45,6 +45,12 @@ NARROW = {
     "workloads": ("workload_kind", "workload", "status", "interfaces", "internet", "subnets"),
 }
 """What a table shows; the other formats have every column."""
+
+PAIRED = {
+    "interfaces": (("interface_id", "subnet_id"), ("workload", "workload_kind"), ("attribution", "owner")),
+    "workloads": (("workload", "workload_kind"), ("status", "internet"), ("subnets", "interfaces")),
+}
+"""What a terminal shows of each, one above the other."""
 
 AtOption = Annotated[str | None, typer.Option("--at", metavar="TIME", help="As of then: -24h, -7d or RFC 3339.")]
 
@@ -124,8 +130,20 @@ def _list(ctx: typer.Context, query: str, what: str, at: str | None, format: For
         say(
             f"no {what} are known of that time; `flowaudit discover` asks AWS" + ("" if all else ", --all lists others")
         )
-    write(_narrow(found, what) if format in (Format.TABLE, Format.MARKDOWN) else found, format)
+    if format is Format.TABLE and sys.stdout.isatty():
+        show(_paired(found.to_pylist(), PAIRED[what]))
+    else:
+        write(found.select(list(NARROW[what])) if format in (Format.TABLE, Format.MARKDOWN) else found, format)
 
 
-def _narrow(found: pa.Table, what: str) -> pa.Table:
-    return found.select(list(NARROW[what]))
+def _paired(rows: Sequence[Mapping[str, Any]], pairs: Sequence[tuple[str, str]]) -> list[Column]:
+    """Return two lines a row: what 80 columns have room for."""
+    return [
+        Column(f"{above}\n{below}".replace("_", " "), [f"{_cell(row[above])}\n{_cell(row[below])}" for row in rows])
+        for above, below in pairs
+    ]
+
+
+def _cell(value: Any) -> str:  # noqa: ANN401  as many kinds as SQL has
+    words = " ".join(map(str, value)) if isinstance(value, list) else value
+    return "" if words is None else printable(str(words))
