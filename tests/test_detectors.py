@@ -179,6 +179,15 @@ def test_filters_reach_the_files(detector: str, tmp_path: Path) -> None:
     assert "action = " not in one.sql or any("start_time>=" in each and "action=" in each for each in filters)
 
 
+def test_egress_does_not_compare_every_record_with_every_conversation(tmp_path: Path) -> None:
+    """A NAT gateway's records are looked up by hash: an hour of a busy VPC would take minutes else."""
+    with sql.connect(lake_of(tmp_path, OTHER_HOURS), views=load({}).views) as connection:
+        plan = connection._engine.execute("EXPLAIN (FORMAT json) SELECT * FROM egress").fetchall()[0][1]
+
+    assert "HASH_JOIN" in plan
+    assert "BLOCKWISE_NL_JOIN" not in plan
+
+
 def scans(nodes: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
     """The plan's reads of Parquet files."""
     for node in nodes:
