@@ -26,7 +26,10 @@ def attach(
     for table in tables:
         files = lake.files(table, window) if lake else []
         if lake is None or not files:
-            engine.register(table, TABLES[table].schema.empty_table())
+            # A table of the engine's own: joins may push a Bloom filter into a scan, and Arrow's cannot take one.
+            engine.register("empty", TABLES[table].schema.empty_table())
+            engine.execute(f"CREATE TABLE {name(table)} AS SELECT * FROM empty")
+            engine.unregister("empty")
         elif direct:
             engine.execute(_over_files(table, files))
             read += files
