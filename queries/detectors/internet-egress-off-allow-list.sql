@@ -6,6 +6,7 @@ every = "1m"
 window = "1h"
 key = ["interface_id"]
 needs = ["interface_id", "srcaddr", "dstaddr", "start_time", "action"]
+says = "{interface_id} sent {bytes} to {remotes:public address|public addresses} off the allow list by {paths} from {first_seen} to {last_seen}"
 
 [params]
 # The networks of [policy] allowed_destinations, as beginnings of addresses written out in digits. "4" and "6" are every

@@ -6,6 +6,7 @@ every = "1m"
 window = "1h"
 key = ["interface_id", "path"]
 needs = ["interface_id", "srcaddr", "dstaddr", "start_time", "action", "traffic_path"]
+says = "{interface_id} sent {bytes} to {remotes:public address|public addresses} by {path} from {first_seen} to {last_seen}"
 
 [params]
 # Allowed ways to the internet; [policy] internet_paths fills this.

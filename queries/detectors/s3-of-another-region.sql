@@ -6,6 +6,7 @@ every = "1m"
 window = "1h"
 key = ["interface_id", "remote_region"]
 needs = ["interface_id", "srcaddr", "dstaddr", "start_time", "action"]
+says = "{interface_id} sent {bytes} to {remotes:address|addresses} of S3 in {remote_region} by {paths} from {first_seen} to {last_seen}"
 
 [params]
 # Ways to S3 that keep to the VPC.

@@ -6,6 +6,7 @@ every = "1m"
 window = "1h"
 key = ["interface_id", "remote_service"]
 needs = ["interface_id", "srcaddr", "dstaddr", "start_time", "action", "traffic_path", "pkt_dst_aws_service"]
+says = "{interface_id} sent {bytes} to {remotes:address|addresses} of {remote_service} by {paths} from {first_seen} to {last_seen}"
 
 [params]
 # Services that have VPC endpoints, by their codes in flow logs. S3 has detectors of its own. Codes that stand for what

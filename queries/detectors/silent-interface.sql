@@ -6,6 +6,7 @@ every = "1m"
 window = "1h"
 key = ["interface_id"]
 needs = ["interface_id", "start_time", "log_status"]
+says = "{interface_id} of {workload} has no record from {first_seen} to {last_seen}, while {others:other interface|other interfaces} of its flow log had some"
 
 [params]
 # How much of the window the flow log's other interfaces must have records of: until then the silent one may be late.

@@ -6,6 +6,7 @@ every = "1m"
 window = "1h"
 key = ["interface_id"]
 needs = ["interface_id", "start_time", "log_status"]
+says = "AWS left out records of {interface_id} in {flows:span|spans} of {seconds:second|seconds} together from {first_seen} to {last_seen}"
 ---*/
 /*
 What it means: AWS left records of this interface out of its flow log (SKIPDATA): it had no capacity at that moment, or

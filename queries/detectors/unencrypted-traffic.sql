@@ -6,6 +6,7 @@ every = "1m"
 window = "1h"
 key = ["interface_id", "path"]
 needs = ["interface_id", "srcaddr", "dstaddr", "start_time", "action", "encryption_status"]
+says = "{interface_id} sent {bytes} unencrypted to {remotes:address|addresses} by {path} from {first_seen} to {last_seen}"
 
 [params]
 # [policy] require_encryption fills this; without it nothing is reported.
