@@ -57,6 +57,8 @@ def _words(name: str, value: Any, spec: str) -> str:  # noqa: ANN401  whatever S
             words = str(value)
         case int() if name.endswith("bytes"):
             words = volume(value)
+        case int() if name.endswith("port"):
+            words = str(value)
         case int() | float():
             words = f"{value:,}" if isinstance(value, int) else f"{value:,.4g}"
         case datetime():

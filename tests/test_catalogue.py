@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from pathlib import Path
+from string import Formatter
 from typing import Any
 
 import pytest
@@ -80,6 +81,7 @@ def test_the_shipped_queries_are_sound() -> None:
     queries = catalogue.load([shipped("queries")], policy=Policy().model_dump())
 
     assert {name: detector.severity.value for name, detector in queries.detectors.items()} == {
+        "coverage-gap": "medium",
         "dns-not-to-vpc-resolver": "medium",
         "internet-egress-bypasses-nat": "critical",
         "internet-egress-bypasses-nat-attempted": "medium",
@@ -108,7 +110,8 @@ def test_a_shipped_detector_says_what_to_do(detector: catalogue.Detector) -> Non
     for heading in ("What it means:", "What to do:", "Blind spots:"):
         assert heading in detector.prose
     assert detector.key[0] in ("interface_id", "workload_arn")
-    assert (detector.every, detector.window) == (timedelta(minutes=1), timedelta(hours=1))
+    assert detector.every == timedelta(minutes=15 if detector.id == "coverage-gap" else 1)
+    assert detector.window == timedelta(hours=1)
     assert all(re.fullmatch(r"T\d{4}(\.\d{3})?", technique) for technique in detector.attack)
 
 
@@ -423,6 +426,7 @@ def test_resolve_and_says_are_taken_from_the_header(write: Write) -> None:
 
 @pytest.mark.parametrize("detector", catalogue.load([shipped("queries")]).detectors.values(), ids=lambda d: d.id)
 def test_a_shipped_detector_has_its_sentence(detector: catalogue.Detector) -> None:
-    """It names who, over which way, and from when to when."""
-    for name in (*detector.key, "first_seen", "last_seen"):
-        assert f"{{{name}}}" in detector.says
+    """It names who (a workload by its name), what sets the finding apart, how much, and from when to when."""
+    told = {name for _, name, _, _ in Formatter().parse(detector.says)}
+    assert {name.removesuffix("_arn") for name in detector.key} | {"first_seen", "last_seen"} <= told
+    assert told & {"bytes", "flows", "others"}

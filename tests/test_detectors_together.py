@@ -106,7 +106,7 @@ PLANTED: dict[str, Planted] = {
         {"network-isolation-contradicted"},
     ),
     "records left out": (streams.skipdata(ORDINARY), {"skipdata"}),
-    "silence": (None, {"silent-interface"}),
+    "silence": (None, {"silent-interface", "coverage-gap"}),
 }
 """What is planted in each hour of the day, and who is to find it."""
 SILENT = list(PLANTED).index("silence")

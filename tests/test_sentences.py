@@ -17,6 +17,7 @@ from flowaudit.sentences import fill, mistakes
         ("{top_bytes} of {bytes}", {"top_bytes": 999, "bytes": 1000}, "999 B of 1.0 kB"),
         ("{n:flow|flows}, {m:flow|flows}", {"n": 1, "m": 12_000}, "1 flow, 12,000 flows"),
         ("{n}", {"n": 12_000}, "12,000"),
+        ("port {port}, {dstport}", {"port": 8888, "dstport": 443}, "port 8888, 443"),
         ("{score}", {"score": 0.123456}, "0.1235"),
         ("from {at}", {"at": datetime(2026, 5, 4, 10, 0, 59, tzinfo=UTC)}, "from 2026-05-04 10:00"),
         ("to {services}", {"services": ["EC2", "S3"]}, "to EC2, S3"),
@@ -27,6 +28,6 @@ from flowaudit.sentences import fill, mistakes
     ],
 )
 def test_values_are_for_people(template: str, values: dict[str, Any], expected: str) -> None:
-    """Bytes have units, numbers commas, times no seconds; what a value holds is never taken for a template."""
+    """Bytes have units, numbers commas but ports none, times no seconds; what a value holds is no template."""
     assert list(mistakes(template, values)) == []
     assert fill(template, values) == expected
