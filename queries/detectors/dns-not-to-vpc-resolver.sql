@@ -6,7 +6,7 @@ every = "1m"
 window = "1h"
 key = ["interface_id"]
 needs = ["interface_id", "srcaddr", "dstaddr", "dstport", "protocol", "start_time", "action"]
-says = "{interface_id} asked {remotes:resolver|resolvers} that the VPC does not name, by {paths}, from {first_seen} to {last_seen}"
+says = "{interface_id} sent {bytes} to {remotes:name server|name servers} past the VPC's resolver from {first_seen} to {last_seen}"
 
 [params]
 # DNS, and DNS over TLS or QUIC (RFC 7858, 9250).

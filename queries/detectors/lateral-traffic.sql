@@ -6,7 +6,7 @@ every = "1m"
 window = "1h"
 key = ["workload_arn", "other_workload_arn"]
 needs = ["interface_id", "srcaddr", "dstaddr", "start_time", "action"]
-says = "{workload_arn} and {other_workload_arn} exchanged {bytes} from {first_seen} to {last_seen}"
+says = "{workload} and {other_workload} exchanged {bytes} in {flows:flow|flows} from {first_seen} to {last_seen}"
 
 [params]
 top = 10

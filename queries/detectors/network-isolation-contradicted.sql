@@ -6,7 +6,7 @@ every = "1m"
 window = "1h"
 key = ["workload_arn"]
 needs = ["interface_id", "srcaddr", "dstaddr", "start_time", "action", "traffic_path"]
-says = "{workload_arn} runs in network isolation and sent {bytes} to {remotes:address|addresses} by {paths} from {first_seen} to {last_seen}"
+says = "{workload} is in network isolation and sent {bytes} to {remotes:address|addresses} by {paths} from {first_seen} to {last_seen}"
 
 [params]
 # What SageMaker itself does for an isolated workload: its data from and to S3, its image, logs and metrics. AMAZON holds

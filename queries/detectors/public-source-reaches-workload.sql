@@ -6,7 +6,7 @@ every = "1m"
 window = "1h"
 key = ["interface_id"]
 needs = ["interface_id", "srcaddr", "dstaddr", "srcport", "dstport", "protocol", "start_time", "action", "tcp_flags"]
-says = "{remotes:public address|public addresses} reached {interface_id} on {ports:port|ports} from {first_seen} to {last_seen}"
+says = "{interface_id} received {bytes} from {remotes:public address|public addresses} on {ports:port|ports} from {first_seen} to {last_seen}"
 
 [params]
 # Where TCP's flags are not recorded: callers' ports begin here, services' ports lie below (RFC 6056).

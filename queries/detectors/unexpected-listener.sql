@@ -6,7 +6,7 @@ every = "1m"
 window = "1h"
 key = ["interface_id", "port"]
 needs = ["interface_id", "srcaddr", "dstaddr", "srcport", "protocol", "start_time", "action", "tcp_flags"]
-says = "{interface_id} answered {remotes:caller|callers} on port {port} from {first_seen} to {last_seen}"
+says = "{interface_id} answered {remotes:address|addresses} on port {port} with {bytes} from {first_seen} to {last_seen}"
 
 [params]
 # Ports on which a workload's interface may answer those who are no workload themselves: a model's container takes its
