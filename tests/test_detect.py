@@ -196,7 +196,7 @@ def test_a_changed_view_makes_its_detectors_look_again(logs: Path, lake: Lake, q
     """What `egress` means is part of what a detector means."""
     _add(logs, lake, "a", egress())
     detect(lake, queries)
-    views = {**queries.views, "egress": queries.views["egress"] + " AND bytes < 0"}
+    views = {**queries.views, "egress": f"SELECT * FROM ({queries.views['egress']}) AS sent WHERE bytes < 0"}
 
     assert detect(lake, replace(queries, views=views)).events == {"resolved": 1}
 

@@ -35,8 +35,8 @@ from tests.scenario.cloud import client, serving
 OTHER_ACCOUNT, OTHER_REGION = "210987654321", "eu-west-1"
 ROLE, OTHER_ROLE = (f"arn:aws:iam::{account}:role/audit" for account in (ACCOUNT, OTHER_ACCOUNT))
 DENIED_ROLE = f"arn:aws:iam::{OTHER_ACCOUNT}:role/denied"
-ONE, TWO, THREE, FOUR = (datetime.now(UTC) + timedelta(minutes=n) for n in range(1, 5))
-"""When to look: the emulated cloud makes its jobs now."""
+ONE, TWO, THREE, FOUR = (datetime.now(UTC) + timedelta(minutes=30 * n) for n in range(1, 5))
+"""When to look: the emulated cloud makes its jobs when their test begins, which may be a while after this."""
 DENIAL = (
     "<ErrorResponse><Error><Type>Sender</Type><Code>AccessDenied</Code>"
     "<Message>User: somebody is not authorized to perform: sts:AssumeRole</Message></Error></ErrorResponse>"

@@ -6,13 +6,14 @@ import sys
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
+from shutil import get_terminal_size
 from textwrap import fill
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from flowaudit.cli.options import SinceOption, UntilOption, app_of, lake_of, span
-from flowaudit.cli.output import Column, Format, FormatOption, count, printable, show, write, write_one
+from flowaudit.cli.output import Column, Format, FormatOption, count, printable, say, show, write, write_one
 
 if TYPE_CHECKING:
     from flowaudit.app import App
@@ -68,6 +69,11 @@ def line(app: App) -> str:
     from flowaudit.coverage import line as told
 
     return told(app.lake, app.sound_catalogue.views)
+
+
+def conclude(told: str) -> None:
+    """Print that line behind a verb's result, folded on a terminal."""
+    say(fill(told, get_terminal_size().columns - 1) if sys.stderr.isatty() else told)
 
 
 def _schema(by: By) -> Any:  # noqa: ANN401  pyarrow is imported only where it is needed

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from flowaudit.cli.coverage import line
+from flowaudit.cli.coverage import conclude, line
 from flowaudit.cli.options import SinceOption, UntilOption, app_of, detector_ids, known, lake_of, span
 from flowaudit.cli.output import Format, FormatOption, say, write_one
 from flowaudit.errors import FlowauditError
@@ -40,6 +40,6 @@ def detect(
         say(f"failed {message}")
     summary = {name: getattr(report, name) for name in ("windows", "sightings", "events", "failures", "seconds")}
     write_one(summary if format is Format.TABLE else summary | {"coverage": covered}, format)
-    say(covered)
+    conclude(covered)
     if report.failures:
         raise typer.Exit(FlowauditError.exit_code)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from flowaudit.cli.coverage import line
+from flowaudit.cli.coverage import conclude, line
 from flowaudit.cli.detect import DetectorOption
 from flowaudit.cli.options import app_of, finding_ids, known, lake_of
 from flowaudit.cli.output import (
@@ -124,7 +124,7 @@ def findings(
         _list(_findings(table), Format(format))
     else:
         write(table.drop_columns(list(HISTORY)), Format(format), documents=("key", "evidence"))
-    say(line(app))
+    conclude(line(app))
     if fail_on and _worst(table) >= fail_on.rank:
         raise typer.Exit(FOUND)
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from flowaudit.cli.coverage import line
+from flowaudit.cli.coverage import conclude, line
 from flowaudit.cli.options import app_of
 from flowaudit.cli.output import Format, FormatOption, say, write_one
 
@@ -27,7 +27,7 @@ def run(ctx: typer.Context, once: OnceOption = False, format: FormatOption = For
         say(f"failed {failure}")
     summary, covered = cycle.summary(), line(app)
     write_one(summary if format is Format.TABLE else summary | {"coverage": covered}, format)
-    say(covered)
+    conclude(covered)
     raise typer.Exit(cycle.exit_code)
 
 

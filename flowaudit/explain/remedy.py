@@ -21,7 +21,7 @@ from flowaudit.topology import FlowLog, Gateway
 Arguments: TypeAlias = "tuple[str | Arguments, ...]"
 """Words of a command; a command among them stands for what it prints."""
 
-NOT_RECOMMENDED = ("sublocation-", "ecs-", "encryption-", "instance-tag", "interface-tag", "asg-tag")
+NOT_RECOMMENDED = ("sublocation-", "ecs-", "instance-tag", "interface-tag", "asg-tag")
 """How the names of fields begin that no verdict needs and not every account has."""
 RECOMMENDED = " ".join(f"${{{each.name}}}" for each in FIELDS if not each.name.startswith(NOT_RECOMMENDED))
 """The format that a flow log should have: what decides a path, and where."""

@@ -191,6 +191,7 @@ def test_completion(lake: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert _completed("flowaudit detect --detector s3", monkeypatch) == [
         "s3-bypasses-endpoint",
         "s3-bypasses-endpoint-attempted",
+        "s3-of-another-region",
     ]
     ids = _completed(f"flowaudit --lake {lake} findings show ", monkeypatch)
     assert len(ids) == 4
