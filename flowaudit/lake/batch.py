@@ -183,7 +183,7 @@ def complete(lake: Lake, metadata: dict[str, Any]) -> None:
 
 def known(lake: Lake, days: Collection[date | None] | None) -> dict[str, Known]:
     """Return what the ledger says of each object whose key's day is among `days` (None: of all objects)."""
-    ledger = lake.open("objects").to_pyarrow_dataset()
+    ledger = lake.dataset("objects")
     columns = ["object_key", "etag", "outcome", "attempts", "kept", "collected_at", "batch"]
     condition = None
     if days is not None:
