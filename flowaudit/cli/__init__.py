@@ -128,17 +128,9 @@ def _options(
 
 
 def main() -> None:
-    """Run the program that argv asks for, and end the process without ado.
-
-    Arrow's threads may still hold Python objects (files of a lake on S3), and abort where the interpreter has gone.
-    """
+    """Run the program that argv asks for."""
     signal.signal(signal.SIGTERM, _terminate)
-    try:
-        verbs(prog_name="flowaudit")
-    except SystemExit as end:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(end.code if isinstance(end.code, int) else int(end.code is not None))
+    verbs(prog_name="flowaudit")
 
 
 def _terminate(_number: int, _frame: object) -> NoReturn:
