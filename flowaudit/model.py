@@ -125,8 +125,7 @@ COLLECT_FIGURES = (
 class DiscoverReport:
     """What one look at AWS found: things by what they are, rows written by table, requests made by IAM action.
 
-    `regions` were looked at, each an account and a region; `gaps` are the APIs that did not answer, `failures` the
-    accounts and regions that could not be asked at all, one line each.
+    `regions` were looked at, each an account and a region; `gaps` are the APIs that did not answer.
     """
 
     regions: tuple[tuple[str, str], ...] = ()
@@ -137,7 +136,6 @@ class DiscoverReport:
     changes: Mapping[str, int] = field(default_factory=dict)
     calls: Mapping[str, int] = field(default_factory=dict)
     gaps: tuple[Gap, ...] = ()
-    failures: tuple[str, ...] = ()
     seconds: float = 0.0
 
 

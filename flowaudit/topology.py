@@ -324,6 +324,10 @@ class Gap:
     message: str = ""
     transient: bool = False
 
+    def __str__(self) -> str:
+        """One line for people."""
+        return f"{self.service} {self.operation} in {self.account_id} {self.region}: {self.reason}: {self.message}"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Discovery:

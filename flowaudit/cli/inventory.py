@@ -69,7 +69,7 @@ def discover(ctx: typer.Context, format: FormatOption = Format.TABLE) -> None:
         say(f"failed {failure}")
     report = look(app.lake, places, app.rules)
     for gap in report.gaps:
-        say(f"no answer: {gap.service} {gap.operation} in {gap.account_id} {gap.region}: {gap.reason}: {gap.message}")
+        say(f"no answer: {gap}")
     (facts if format is Format.TABLE else lambda summary: write_one(summary, format))(_summary(report))
     if not places or failures:
         raise typer.Exit(FlowauditError.exit_code)

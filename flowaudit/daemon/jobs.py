@@ -23,7 +23,6 @@ from flowaudit.doctor import capabilities
 from flowaudit.errors import FlowauditError, Stopped
 from flowaudit.metrics import Metrics
 from flowaudit.model import CollectReport, DetectReport, DiscoverReport, Window
-from flowaudit.topology import Gap
 
 TOLD = 10
 """How many of one collect's problems are logged one by one."""
@@ -122,7 +121,7 @@ class Jobs:
             places, unreached = self._app.regions()
             report = discover(self._app.lake, places, self._app.rules, stop=self._stop)
             reports.append(report)
-            unanswered = [*unreached, *(_line(gap) for gap in report.gaps)]
+            unanswered = [*unreached, *map(str, report.gaps)]
             self._metrics.discovered(report, len(unreached))
             self._warn(unanswered)
             self._metrics.capabilities(capabilities(self._app.lake, self._app.sound_catalogue))
@@ -226,10 +225,6 @@ class Jobs:
         view = {"findings_current": self._app.sound_catalogue.views["findings_current"]}
         with sql.connect(self._app.lake, tables=("findings",), views=view) as lake:
             return {(row["detector"], row["severity"]): row["n"] for row in lake.query(OPEN).to_pylist()}
-
-
-def _line(gap: Gap) -> str:
-    return f"{gap.service} {gap.operation} in {gap.account_id} {gap.region}: {gap.reason}: {gap.message}"
 
 
 def _tell(source: str, report: CollectReport) -> None:
