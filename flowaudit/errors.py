@@ -55,6 +55,18 @@ class IpRangesError(FlowauditError):
     """AWS's address ranges cannot be fetched, or what was fetched is not, or hardly can be, AWS's file."""
 
 
+class SinkError(FlowauditError):
+    """A sink takes no events at present; they are sent again, after `retry_after` seconds where it said so."""
+
+    def __init__(self, message: str, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class SinkDisabled(SinkError):
+    """A sink wants no more events, ever: nothing is sent to it until flowaudit is started anew."""
+
+
 class DaemonError(FlowauditError):
     """The daemon cannot have the address that it is to serve on."""
 

@@ -153,6 +153,17 @@ class Severity(StrEnum):
         return list(Severity).index(self)
 
 
+class FindingEvent(StrEnum):
+    """An event in the life of a finding."""
+
+    OPENED = "opened"
+    SEEN = "seen"
+    REOPENED = "reopened"
+    RESOLVED = "resolved"
+    MUTED = "muted"
+    UNMUTED = "unmuted"
+
+
 class Sight(StrEnum):
     """How much of what it looks for a detector can see."""
 

@@ -5,15 +5,17 @@ Every key has a default but `sources`. Relative paths start at the folder the pr
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, computed_field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, computed_field, field_validator
 
 from flowaudit.config.loading import Origin, read
 from flowaudit.config.mistakes import NOT_YET, describe
+from flowaudit.config.sinks import SINK_TYPES, Secret, Sink, SinkSettings
 from flowaudit.config.values import (
     INTERNET_PATHS,
     Duration,
@@ -22,6 +24,7 @@ from flowaudit.config.values import (
     Interval,
     Kind,
     LakeUri,
+    List,
     Listen,
     LocalPath,
     Moment,
@@ -57,6 +60,9 @@ __all__ = [
     "S3Source",
     "Schedule",
     "Scope",
+    "Secret",
+    "Sink",
+    "SinkSettings",
     "keys",
     "load",
     "no_effect",
@@ -65,9 +71,6 @@ __all__ = [
     "shipped",
     "source",
 ]
-
-_T = TypeVar("_T")
-_List = Annotated[tuple[_T, ...], Field(strict=False)]  # TOML has lists; values are tuples
 
 NO_EFFECT_YET = frozenset(
     {
@@ -94,8 +97,8 @@ class LakeSettings(_Section):
 class Aws(_Section):
     """Where AWS is asked; empty: the region and the account of the credential chain."""
 
-    regions: _List[Name] = ()
-    assume_roles: _List[Role] = ()
+    regions: List[Name] = ()
+    assume_roles: List[Role] = ()
 
 
 class LocalSource(_Section):
@@ -119,9 +122,9 @@ class Scope(_Section):
     """Whose records are kept; the lists are the operator's own word that these are SageMaker's."""
 
     keep: Literal["sagemaker", "all"] = "sagemaker"
-    interfaces: _List[Name] = ()
-    subnets: _List[Name] = ()
-    security_groups: _List[Name] = ()
+    interfaces: List[Name] = ()
+    subnets: List[Name] = ()
+    security_groups: List[Name] = ()
 
 
 class Description(_Section):
@@ -135,7 +138,7 @@ class Attribution(_Section):
     """How interfaces are known to be SageMaker's, beside what is built in."""
 
     tag: Name = "ManagedByAmazonSageMakerResource"
-    descriptions: _List[Description] = ()
+    descriptions: List[Description] = ()
 
 
 class Policy(_Section):
@@ -144,9 +147,9 @@ class Policy(_Section):
     `allowed_destinations` are networks, by default all there are; `allowed_services` are AWS's, wherever they lie.
     """
 
-    internet_paths: _List[InternetPath] = ("nat_gateway",)
-    allowed_destinations: _List[Network] = ("0.0.0.0/0", "::/0")
-    allowed_services: _List[ServiceCode] = ()
+    internet_paths: List[InternetPath] = ("nat_gateway",)
+    allowed_destinations: List[Network] = ("0.0.0.0/0", "::/0")
+    allowed_services: List[ServiceCode] = ()
     require_encryption: bool = False
 
     @computed_field  # type: ignore[prop-decorator]  # mypy takes no decorator on top of property
@@ -157,11 +160,13 @@ class Policy(_Section):
 
 
 class Schedule(_Section):
-    """How often the daemon does each of its jobs."""
+    """How often the daemon runs each of its stages."""
 
     discover: Interval = timedelta(minutes=5)
     collect: Interval = timedelta(minutes=1)
     detect: Interval = timedelta(minutes=1)
+    coverage: Interval = timedelta(minutes=5)
+    deliver: Interval = timedelta(seconds=5)
     posture: Interval = timedelta(hours=1)
     maintain: Interval = timedelta(days=1)
 
@@ -189,7 +194,7 @@ class Mute(_Section):
 class Queries(_Section):
     """Folders with the user's own detectors, views and reports."""
 
-    paths: _List[Annotated[Path, Field(strict=False)]] = ()
+    paths: List[Annotated[Path, Field(strict=False)]] = ()
 
 
 class Http(_Section):
@@ -214,15 +219,26 @@ class Config(_Section):
 
     lake: LakeSettings = LakeSettings()
     aws: Aws = Aws()
-    sources: _List[Annotated[LocalSource | S3Source, Field(discriminator="type")]] = ()
+    sources: List[Annotated[LocalSource | S3Source, Field(discriminator="type")]] = ()
     scope: Scope = Scope()
     attribution: Attribution = Attribution()
     policy: Policy = Policy()
     schedule: Schedule = Schedule()
     detectors: Mapping[str, Detector] = Field(default_factory=dict)
-    mutes: _List[Mute] = ()
+    mutes: List[Mute] = ()
+    sinks: List[Annotated[Sink, Field(discriminator="type")]] = ()
     queries: Queries = Queries()
     http: Http = Http()
+
+    @field_validator("sinks")
+    @classmethod
+    def _name_sinks(cls, sinks: tuple[Sink, ...]) -> tuple[Sink, ...]:
+        """Name each sink, by default after its type; names are unique."""
+        named = tuple(each if each.name else each.model_copy(update={"name": each.type}) for each in sinks)
+        twice = [name for name, number in Counter(each.name for each in named).items() if number > 1]
+        if twice:
+            raise ValueError(f"two sinks have the name {twice[0]!r}: give each its own name")
+        return named
 
 
 def load(path: Path | None, environ: Mapping[str, str], options: Mapping[str, str] | None = None) -> Config:
@@ -261,6 +277,8 @@ def keys(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
         match name:
             case "sources":
                 yield from dict.fromkeys([*keys(S3Source, "sources[]."), *keys(LocalSource, "sources[].")])
+            case "sinks":
+                yield from dict.fromkeys(key for kind in SINK_TYPES for key in keys(kind, "sinks[]."))
             case "descriptions":
                 yield from (prefix + name, *keys(Description, f"{prefix}{name}[]."))
             case "mutes":

@@ -8,10 +8,13 @@ from collections.abc import Sequence
 
 from pydantic_core import ErrorDetails
 
-NOT_YET = ("setup", "sinks")
+NOT_YET = ("setup",)
 """Sections whose names are settled and whose rooms are not built: refused, for a setting without effect misleads."""
 
-_SOURCE_TYPES = "there are local and s3 (cloudwatch and sqs are not supported in this version)"
+_TYPES = {
+    "sources": "there are local and s3 (cloudwatch and sqs are not supported in this version)",
+    "sinks": "there are webhook, slack, pagerduty, alertmanager, sns, sqs, eventbridge, security_hub and ocsf",
+}
 
 _SAYINGS = {
     "bool_type": "must be true or false",
@@ -23,10 +26,9 @@ _SAYINGS = {
     "path_type": "must be text in quotes",
     "string_too_short": "must not be empty",
     "string_type": "must be text in quotes",
+    "too_short": "must not be empty",
     "time_delta_type": "must be a duration in quotes, as in 30s, 5m, 24h, 30d",
     "tuple_type": "must be a list in brackets",
-    "union_tag_invalid": f"is no type of source: {_SOURCE_TYPES}",
-    "union_tag_not_found": f"is missing: {_SOURCE_TYPES}",
 }
 
 
@@ -35,7 +37,8 @@ def describe(detail: ErrorDetails, known: Sequence[str]) -> str:
     place = dotted(detail["loc"])
     kind = detail["type"]
     if kind.startswith("union_tag"):
-        place += ".type"
+        what = "is missing" if kind == "union_tag_not_found" else "is no known type"
+        return f"{place}.type: {what}: {_TYPES[str(detail['loc'][0])]}"
     if kind == "extra_forbidden":
         return f"{place}: {_unknown(place, known)}"
     if kind in ("enum", "literal_error"):
@@ -47,8 +50,9 @@ def describe(detail: ErrorDetails, known: Sequence[str]) -> str:
 
 def dotted(loc: tuple[int | str, ...]) -> str:
     """A place as one writes it: `sources[0].uri`."""
-    if loc[0] == "sources":
-        loc = (*loc[:2], *loc[3:])  # the third is pydantic's: the type of source it took
+    if loc[0] in _TYPES:
+        loc = (*loc[:2], *loc[3:])  # the third is pydantic's: the type it took
+    loc = tuple(part for part in loc if not str(part).startswith("function-"))  # pydantic's names of validators
     return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in loc).removeprefix(".")
 
 

@@ -6,7 +6,7 @@ import ipaddress
 import re
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
@@ -102,7 +102,8 @@ def _some(value: timedelta) -> timedelta:
     return value
 
 
-def _s3_uri(value: str) -> str:
+def s3_uri(value: str) -> str:
+    """Return the address of a prefix in S3 as it is; raises ValueError."""
     if not _S3.fullmatch(value):
         raise ValueError("must be s3://bucket/prefix/ (credentials come from AWS's own chain)")
     return value
@@ -193,6 +194,9 @@ def _field_names(value: object) -> object:
     return names
 
 
+_T = TypeVar("_T")
+List = Annotated[tuple[_T, ...], Field(strict=False)]
+"""TOML has lists; values are tuples."""
 Duration = Annotated[timedelta, BeforeValidator(_as_duration)]
 Interval = Annotated[Duration, AfterValidator(_some)]
 FieldNames = Annotated[tuple[str, ...], BeforeValidator(_field_names)]
@@ -207,5 +211,5 @@ Name = Annotated[str, Field(min_length=1)]
 Network = Annotated[str, AfterValidator(_network)]
 Pattern = Annotated[str, Field(min_length=1), AfterValidator(_pattern)]
 Role = Annotated[str, AfterValidator(_role)]
-S3Uri = Annotated[str, AfterValidator(_s3_uri)]
+S3Uri = Annotated[str, AfterValidator(s3_uri)]
 ServiceCode = Annotated[str, AfterValidator(_service_code)]

@@ -1,0 +1,86 @@
+"""Where events of findings are sent: one file for each kind of sink.
+
+A sink sends and keeps nothing: which events are due, retries, pauses and dead letters are `deliver`'s. An event may
+be sent twice (a process may die between sending and noting it), so each carries an idempotency key that receivers
+see: `Event.id`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import ClassVar, Protocol
+
+from flowaudit.exchange import Case
+from flowaudit.model import FindingEvent
+
+__all__ = ["MESSAGES", "Event", "Result", "Sink"]
+
+MESSAGES = frozenset(FindingEvent) - {FindingEvent.SEEN}
+"""The events that people want a message of: `seen` comes with each window in which a leak goes on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One event of a finding, and in `case` the finding as it stands after it.
+
+    `number` is its place in the log of all events, `seq` its place among those of its finding.
+    """
+
+    number: int
+    seq: int
+    kind: FindingEvent
+    at: datetime
+    case: Case
+
+    @property
+    def id(self) -> str:
+        """The idempotency key: the same whenever this event is sent, in `[0-9a-f-]`."""
+        return f"{self.case.finding.id}-{self.seq}"
+
+    @property
+    def is_muted(self) -> bool:
+        """Whether the finding was under a mute when this happened; the event `muted` itself included."""
+        return self.case.finding.until is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """Which events of a batch were not taken, by `Event.id`, each with the reason; all others were.
+
+    Those `refused` never will be (they become dead letters); those `failed` may be if sent again.
+    """
+
+    refused: Mapping[str, str] = field(default_factory=dict)
+    failed: Mapping[str, str] = field(default_factory=dict)
+
+
+class Sink(Protocol):
+    """A place that events are sent to. One thread at a time sends."""
+
+    name: str
+    """Its name in configuration, metrics and messages."""
+    batch: ClassVar[int]
+    """How many events one `send` takes at most."""
+    kinds: ClassVar[frozenset[FindingEvent]]
+    """The events it gets where the configuration does not choose."""
+    gets_muted: ClassVar[bool]
+    """Whether it also gets events of findings under a mute."""
+    refresh: ClassVar[timedelta | None]
+    """None: it gets each event once, in order. Else it keeps no history of its own: at this interval it gets the newest
+    event of every finding that is open or was resolved within the last 15 minutes."""
+
+    def send(self, events: Sequence[Event]) -> Result:
+        """Send events, in order, within the time limit.
+
+        Raises SinkError where the sink as a whole takes nothing at present (no connection, throttled, access denied:
+        all of `events` will be sent again), SinkDisabled where it wants no more, ConfigError where a secret is
+        missing. No message holds a secret, and a URL may be one: messages name the sink and the host.
+        """
+        ...
+
+    @property
+    def target(self) -> str:
+        """Where it sends, for people: without secrets, and without a URL's path, which may be one."""
+        ...
