@@ -16,7 +16,7 @@ import pyarrow as pa
 from flowaudit import catalogue, sql
 from flowaudit.cli.findings import LISTED
 from flowaudit.config import shipped
-from flowaudit.daemon.jobs import OPEN
+from flowaudit.daemon.stages import OPEN
 from flowaudit.findings import Finding, Look, follow, identity
 from flowaudit.lake import Lake
 from flowaudit.model import Severity, Sighting, Window

@@ -62,7 +62,7 @@ class Workers:
     patient: bool = False
     stop: Event = field(default_factory=Event)
     on_object: Callable[[ObjectReport], None] = lambda _: None
-    on_batch: Callable[[CollectReport], None] = lambda _: None
+    on_batch: Callable[[Sequence[ObjectReport]], None] = lambda _: None
 
 
 def collect(
@@ -91,7 +91,7 @@ def collect(
         wanted = _wanted(chunk, lake.known(_days(chunk)), workers)
         for batch in _split(wanted, BATCH_BYTES, BATCH_OBJECTS):
             done = _collect_batch(lake, batch, workers, atlas)
-            workers.on_batch(reduce(CollectReport.plus, done, CollectReport()))
+            workers.on_batch(done)
             report = reduce(CollectReport.plus, done, report)
     return replace(report, seconds=round(time.monotonic() - started, 3))
 

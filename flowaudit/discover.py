@@ -61,8 +61,8 @@ def discover(
     lake.create()
     reports = [_region(lake, place, rules, now, stop or Event()) for place in places]
     report = reduce(_plus, reports, DiscoverReport())
-    strangers = _again(lambda: _strangers(lake, rules, now))
-    return replace(report, strangers=strangers, seconds=round(time.monotonic() - started, 3))
+    unlisted = _again(lambda: _unlisted(lake, rules, now))
+    return replace(report, unlisted=unlisted, seconds=round(time.monotonic() - started, 3))
 
 
 def _region(lake: Lake, place: Place, rules: Rules, now: datetime, stop: Event) -> DiscoverReport:
@@ -133,11 +133,11 @@ def _beginnings(
     return {id: Beginning(earliest, min(latest, attached[id] or latest)) for id, (earliest, latest) in spans.items()}
 
 
-def _strangers(lake: Lake, rules: Rules, now: datetime) -> int:
+def _unlisted(lake: Lake, rules: Rules, now: datetime) -> int:
     """Keep interfaces that new records name and no inventory lists, attributed as far as the operator's word goes."""
-    found, batch = history.strangers(lake)
+    found, batch = history.unlisted(lake)
     attributed = attribute(found, (), {}, {}, rules, now)
-    return history.record_strangers(lake, attributed, batch, now)
+    return history.record_unlisted(lake, attributed, batch, now)
 
 
 def _again(write: Callable[[], T]) -> T:

@@ -11,7 +11,7 @@ from flowaudit import sql
 from flowaudit.catalogue import Catalogue, Detector
 from flowaudit.inventory import history
 from flowaudit.lake import Lake
-from flowaudit.model import Capability, Sight
+from flowaudit.model import Capability, Visibility
 from flowaudit.schema import FIELD_BY_NAME, FLOWS
 
 LATELY = timedelta(hours=1)
@@ -132,12 +132,12 @@ def _capability(detector: Detector, rows: Iterable[Mapping[str, Any]]) -> Capabi
     """Judge one detector by all flow logs: full or blind where it is so with each, else degraded."""
     found = [(row["flow_log_id"] or "records of no flow log", _lacks(detector, row)) for row in rows]
     if not found:
-        return Capability(detector.id, Sight.BLIND, ("there are no records",))
+        return Capability(detector.id, Visibility.NONE, ("there are no records",))
     reasons = tuple(f"{name}: {why}" for name, lacks in found for why, _ in lacks)
     if not reasons:
-        return Capability(detector.id, Sight.FULL)
+        return Capability(detector.id, Visibility.FULL)
     blind = all(any(is_blind for _, is_blind in lacks) for _, lacks in found)
-    return Capability(detector.id, Sight.BLIND if blind else Sight.DEGRADED, reasons)
+    return Capability(detector.id, Visibility.NONE if blind else Visibility.PARTIAL, reasons)
 
 
 def _lacks(detector: Detector, row: Mapping[str, Any]) -> list[tuple[str, bool]]:

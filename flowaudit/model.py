@@ -2,13 +2,62 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import date, datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 from flowaudit.topology import Gap
+
+Values: TypeAlias = float | Mapping[Any, float] | Sequence[float]
+"""A number; numbers by a label's value, or by the tuple of several; or observations of a histogram."""
+
+
+Of: TypeAlias = Callable[[Any], Values]
+
+
+def _as_it_is(value: Values) -> Values:
+    return value
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """How a field of a stage's report is scraped by Prometheus.
+
+    `name` follows `flowaudit_`. A report adds to a counter, sets a gauge, raises a `latest` (a gauge that never goes
+    back), and brings observations to a histogram. `of` turns the field's value into `Values`.
+    """
+
+    kind: Literal["counter", "gauge", "latest", "histogram"]
+    name: str
+    help: str
+    labels: tuple[str, ...] = ()
+    buckets: tuple[float, ...] = ()
+    of: Of = _as_it_is
+
+
+def counter(name: str, help: str, *labels: str, of: Of = _as_it_is, empty: type = int) -> Any:  # noqa: ANN401  a dataclass field
+    """Return a report's field that is scraped as a counter; with labels it is a mapping, else `empty()` at first."""
+    return scraped(Metric("counter", name, help, labels, of=of), dict if labels and empty is int else empty)
+
+
+def gauge(name: str, help: str, *labels: str, of: Of = _as_it_is, empty: type = int) -> Any:  # noqa: ANN401
+    """Return a report's field that is scraped as a gauge; with labels it is a mapping, else `empty()` at first."""
+    return scraped(Metric("gauge", name, help, labels, of=of), dict if labels and empty is int else empty)
+
+
+def scraped(metric: Metric, empty: type) -> Any:  # noqa: ANN401
+    """Return a report's field that is scraped as `metric`."""
+    return field(default_factory=empty, metadata={"metric": metric})
+
+
+def metrics(report: object) -> Iterator[tuple[Metric, Values]]:
+    """Yield the metrics of a report with what it adds to them."""
+    for each in fields(report):  # type: ignore[arg-type]  # any report is a dataclass
+        if (metric := each.metadata.get("metric")) is not None:
+            yield metric, metric.of(getattr(report, each.name))
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,22 +113,46 @@ class ObjectReport:
     attempts: int = 1
 
 
+DELAYS = (5.0, 10.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0)
+"""Bounds, in seconds, of the histogram of how long objects take from their source to the lake."""
+
+
 @dataclass(frozen=True, slots=True)
 class CollectReport:
-    """What one collect did; `bytes` as stored at the source, `problems` one line per skipped or failed object."""
+    """What one collect did; `bytes` as stored at the source, `problems` one line per skipped or failed object.
 
-    objects: int = 0
-    skipped: int = 0
-    failed: int = 0
-    records: int = 0
-    kept: int = 0
-    out_of_scope: int = 0
-    quarantined: int = 0
-    diverted: int = 0
-    bytes: int = 0
+    `delays` are the seconds from an object's last modification at its source to its commit in the lake.
+    """
+
+    objects: int = counter("collect_objects", "Log objects collected.")
+    skipped: int = counter("collect_objects_skipped", "Log objects skipped: no header, or not a flow log.")
+    failed: int = counter("collect_objects_failed", "Failed attempts to read a log object; it is retried.")
+    records: int = counter("collect_records", "Records in collected log objects.")
+    kept: int = counter("collect_records_kept", "Records stored in the lake.")
+    out_of_scope: int = counter("collect_records_out_of_scope", "Records of interfaces that are not in scope.")
+    quarantined: int = counter("collect_records_quarantined", "Lines that could not be parsed.")
+    diverted: int = counter("collect_records_transit_gateway", "Transit Gateway flow log records, which are left out.")
+    bytes: int = counter("collect_bytes", "Size of collected log objects as stored at their source.")
     seconds: float = 0.0
-    last_record: datetime | None = None
+    last_record: datetime | None = scraped(
+        Metric(
+            "latest",
+            "collect_last_record_timestamp_seconds",
+            "End of the newest record collected. 0: none yet.",
+            of=lambda moment: moment.timestamp() if moment else 0.0,
+        ),
+        type(None),
+    )
     problems: tuple[str, ...] = ()
+    delays: tuple[float, ...] = scraped(
+        Metric(
+            "histogram",
+            "collect_delay_seconds",
+            "Time from the last modification of a log object at its source to its commit in the lake.",
+            buckets=DELAYS,
+        ),
+        tuple,
+    )
 
     def plus(self, report: ObjectReport) -> CollectReport:
         """This report with one more object in it."""
@@ -123,20 +196,44 @@ COLLECT_FIGURES = (
 
 @dataclass(frozen=True, slots=True)
 class DiscoverReport:
-    """What one look at AWS found: things by what they are, rows written by table, requests made by IAM action.
+    """What one discovery run found: things by what they are, rows written by table, requests made by IAM action.
 
-    `regions` were looked at, each an account and a region; `gaps` are the APIs that did not answer.
+    `regions` were queried, each an account and a region; `unreachable` could not be. `gaps` are the APIs that did not
+    answer. `unlisted` interfaces are in records, and AWS lists them no more.
     """
 
-    regions: tuple[tuple[str, str], ...] = ()
-    interfaces: Mapping[str, int] = field(default_factory=dict)
-    workloads: Mapping[str, int] = field(default_factory=dict)
-    networks: int = 0
-    strangers: int = 0
+    regions: tuple[tuple[str, str], ...] = gauge(
+        "discover_regions", "Pairs of account and region queried.", of=len, empty=tuple
+    )
+    unreachable: tuple[str, ...] = gauge(
+        "discover_unreachable", "Accounts and regions that cannot be queried.", of=len, empty=tuple
+    )
+    interfaces: Mapping[str, int] = gauge("discover_interfaces", "Network interfaces by owner.", "owner")
+    workloads: Mapping[str, int] = gauge("discover_workloads", "SageMaker resources by kind.", "kind")
+    networks: int = gauge("discover_vpcs", "VPCs in the inventory.")
+    unlisted: int = counter("discover_unlisted_interfaces", "Interfaces in records that AWS no longer lists.")
     changes: Mapping[str, int] = field(default_factory=dict)
-    calls: Mapping[str, int] = field(default_factory=dict)
-    gaps: tuple[Gap, ...] = ()
+    calls: Mapping[str, int] = counter(
+        "discover_api_calls", "AWS API requests.", of=lambda calls: sum(calls.values()), empty=dict
+    )
+    gaps: tuple[Gap, ...] = gauge(
+        "discover_failed_apis",
+        "AWS APIs without an answer in the last discovery run, by reason.",
+        "reason",
+        of=lambda gaps: Counter(gap.reason for gap in gaps),
+        empty=tuple,
+    )
+    visibility: Mapping[tuple[str, str], int] = gauge(
+        "detector_visibility",
+        "1 for how much of what it looks for a detector can see: full, partial or none.",
+        "detector",
+        "visibility",
+    )
     seconds: float = 0.0
+
+    def summary(self) -> dict[str, Any]:
+        """Return what `run --once --format json` prints of it."""
+        return {"regions": len(self.regions), "interfaces": sum(self.interfaces.values())}
 
 
 class Severity(StrEnum):
@@ -164,12 +261,12 @@ class FindingEvent(StrEnum):
     UNMUTED = "unmuted"
 
 
-class Sight(StrEnum):
+class Visibility(StrEnum):
     """How much of what it looks for a detector can see."""
 
     FULL = "full"
-    DEGRADED = "degraded"
-    BLIND = "blind"
+    PARTIAL = "partial"
+    NONE = "none"
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +274,7 @@ class Capability:
     """How much one detector can see now, and why no more: a line for each flow log that lacks something."""
 
     detector: str
-    sees: Sight
+    visibility: Visibility
     reasons: tuple[str, ...] = ()
 
 
@@ -200,12 +297,74 @@ class Sighting:
 
 @dataclass(frozen=True, slots=True)
 class DetectReport:
-    """What one detect did: windows looked at, events written by kind, detectors that failed with their message."""
+    """What one detect did: windows evaluated, events written by kind, detectors that failed with their message.
 
-    windows: int = 0
-    sightings: int = 0
-    events: dict[str, int] = field(default_factory=dict)
-    failures: dict[str, str] = field(default_factory=dict)
-    runs: dict[str, int] = field(default_factory=dict)
-    detector_seconds: dict[str, float] = field(default_factory=dict)
+    `open` and what follows it are of the open findings afterwards, by detector and severity.
+    """
+
+    windows: int = counter("detect_windows", "Windows that were due for a detector.")
+    sightings: int = counter("detect_matches", "Keys that detectors matched in windows.")
+    events: Mapping[str, int] = counter("findings_events", "Events of findings.", "event")
+    failures: Mapping[str, str] = counter(
+        "detector_failures",
+        "Runs of all detectors in which this one failed.",
+        "detector",
+        of=lambda failures: dict.fromkeys(failures, 1),
+    )
+    runs: Mapping[str, int] = counter("detector_runs", "Queries of a detector, one for each window.", "detector")
+    detector_seconds: Mapping[str, float] = counter(
+        "detector_duration_seconds", "Time spent in the queries of a detector.", "detector"
+    )
+    open: Mapping[tuple[str, str], int] = gauge("findings_open", "Open findings.", "detector", "severity")
+    open_bytes: Mapping[tuple[str, str], int] = gauge(
+        "findings_open_bytes", "Bytes of the flows of open findings.", "detector", "severity"
+    )
+    open_since: Mapping[tuple[str, str], float] = gauge(
+        "findings_open_since_timestamp_seconds",
+        "First flow of the oldest open finding. 0: none is open.",
+        "detector",
+        "severity",
+    )
     seconds: float = 0.0
+
+    def summary(self) -> dict[str, Any]:
+        """Return what `run --once --format json` prints of it."""
+        return {"windows": self.windows, "events": dict(self.events), "seconds": self.seconds}
+
+
+@dataclass(frozen=True, slots=True)
+class CoverageReport:
+    """How much of the lifetime of SageMaker's interfaces flow logs cover."""
+
+    interface_seconds: Mapping[str, int] = gauge(
+        "coverage_interface_seconds", "Lifetime of interfaces in the last 24 hours, by state of coverage.", "state"
+    )
+    final_seconds: Mapping[str, int] = counter(
+        "coverage_final_seconds", "Lifetime of interfaces by state, counted once its coverage is final.", "state"
+    )
+    gaps: int = gauge("coverage_gaps", "Interfaces whose newest minutes are not covered.")
+    blind_workloads: int = gauge("coverage_blind_workloads", "Workloads with traffic that no flow log can record.")
+
+    def summary(self) -> dict[str, Any]:
+        """Return what `run --once --format json` prints of it."""
+        return {"gaps": self.gaps, "blind_workloads": self.blind_workloads}
+
+
+@dataclass(frozen=True, slots=True)
+class DeliverReport:
+    """What one delivery of events to the sinks did, by sink; `errors` are why a sink takes none at present."""
+
+    events: Mapping[str, int] = counter("sink_events", "Events that a sink accepted.", "sink")
+    failures: Mapping[str, int] = counter("sink_failures", "Failed attempts to send to a sink.", "sink")
+    dead_letters: Mapping[str, int] = counter("sink_dead_letters", "Events given up after a sink refused them.", "sink")
+    pending: Mapping[str, int] = gauge("sink_pending_events", "Events that wait to be sent to a sink.", "sink")
+    up: Mapping[str, int] = gauge("sink_up", "1: the last attempt to send succeeded, or none was made yet.", "sink")
+    last_success: Mapping[str, float] = gauge(
+        "sink_last_success_timestamp_seconds", "Last time that a sink accepted events. 0: none yet.", "sink"
+    )
+    errors: Mapping[str, str] = field(default_factory=dict)
+
+    def summary(self) -> dict[str, Any]:
+        """Return what `run --once --format json` prints of it: events by sink."""
+        names = ("events", "pending", "dead_letters")
+        return {name: dict(getattr(self, name)) for name in names} | {"errors": dict(self.errors)}

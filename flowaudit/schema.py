@@ -163,6 +163,7 @@ QUARANTINE = pa.schema(
 
 FINDINGS = pa.schema(
     [
+        ("event_number", pa.int64()),
         ("id", pa.string()),
         ("seq", pa.int64()),
         ("detector", pa.string()),
@@ -195,8 +196,24 @@ FINDINGS = pa.schema(
 )
 """One row per event of a finding; `key` and the evidences are JSON objects. Its `seq` is one more than the last one's.
 
+`event_number` grows over all events, in the order in which they were committed; numbers may be left out.
 What stands before `state` speaks of one window (of none where `flows` is null); a window's newest event holds. `state`
 and what follows is the finding as it stands after the event, so its newest event is the finding.
+"""
+
+DEAD_LETTERS = pa.schema(
+    [
+        ("sink", pa.string()),
+        ("event_number", pa.int64()),
+        ("event_id", pa.string()),
+        ("at", TIME),
+        ("outcome", pa.string()),
+        ("reason", pa.string()),
+    ]
+)
+"""One row per event that a sink refused (`outcome` is `refused`) or, later, took when it was replayed (`replayed`).
+
+The newest row of an event and sink holds. How far each sink has come is an application transaction of this table.
 """
 
 
@@ -296,7 +313,8 @@ TABLES = {
     "flows": Table(FLOWS, ("day",), ("interface_id", "start_time", "end_time", "object_key", "batch", "vantage")),
     "objects": Table(OBJECTS, ("day",), ("batch", "first_record", "last_record")),
     "quarantine": Table(QUARANTINE, (), ("batch",)),
-    "findings": Table(FINDINGS, (), ("at", "window_start", "window_end")),
+    "findings": Table(FINDINGS, (), ("at", "window_start", "window_end", "event_number")),
+    "dead_letters": Table(DEAD_LETTERS, (), ("event_number",)),
     "interfaces": Table(INTERFACES, (), ("observed_at", "interface_id")),
     "workloads": Table(WORKLOADS, (), ("observed_at", "arn")),
     "topology": Table(TOPOLOGY, (), ("observed_at", "vpc_id")),

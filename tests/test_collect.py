@@ -350,8 +350,8 @@ def test_each_batch_is_told_once_it_is_in_the_lake(logs: Path, lake: Lake, monke
     told: list[int] = []
     stop = Event()
 
-    def on_batch(report: CollectReport) -> None:
-        told.append(report.kept)
+    def on_batch(done: Sequence[ObjectReport]) -> None:
+        told.append(sum(report.kept for report in done))
         stop.set()
 
     with pytest.raises(Stopped):

@@ -19,6 +19,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from queue import SimpleQueue
 from threading import Event
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -29,13 +30,14 @@ from flowaudit import daemon as daemon_room
 from flowaudit.app import App
 from flowaudit.collect import collect
 from flowaudit.config import Config
-from flowaudit.daemon import Daemon, configure, run
+from flowaudit.coverage import State
+from flowaudit.daemon import Daemon, configure, run, stages
 from flowaudit.daemon.http import Answer, Request, Server
 from flowaudit.daemon.jobs import Jobs
+from flowaudit.daemon.stages import Covering, Run
 from flowaudit.errors import ConfigError, DaemonError, Stopped
 from flowaudit.inventory import history
-from flowaudit.metrics import Metrics
-from flowaudit.model import Severity, Sight, Window
+from flowaudit.model import Visibility, Window
 from flowaudit.sources.local import LocalSource
 from flowaudit.topology import Discovery, FlowLog, Interface, Network, Workload
 from tests import flowlogs
@@ -212,7 +214,7 @@ class TestProcess:
         daemon = start(*configured(logs, more=f'[queries]\npaths = ["{tmp_path / "mine"}"]\n'))
         daemon.started()
         daemon.until(lambda: daemon.get("/readyz")[0] == 200)
-        assert daemon.metric("catalogue_problems") == 1
+        assert daemon.metric("catalogue_errors") == 1
         assert daemon.metric(f'findings_open{{detector="{LEAK}",severity="critical"}}') == 1
         assert [
             f"{mine}:1:" in event["problem"] for event in daemon.events() if event["event"] == "query left out"
@@ -300,7 +302,7 @@ class TestOnce:
         cycle = run(app(tmp_path, logs, tmp_path / "none", tmp_path / "more"), once=True)
         assert cycle is not None
         assert cycle.exit_code == 3
-        assert cycle.collect.kept == 4
+        assert cycle.reports["collect"].kept == 4
         assert [str(tmp_path / "none") in line for line in cycle.failures] == [True]
 
     def test_an_object_that_cannot_be_read_makes_it_fail(self, tmp_path: Path, logs: Path) -> None:
@@ -308,7 +310,7 @@ class TestOnce:
         (logs / "cut.log.gz").write_bytes((logs / "one.log.gz").read_bytes()[:-9])
         cycle = run(app(tmp_path, logs), once=True)
         assert cycle is not None
-        assert (cycle.collect.failed, cycle.collect.kept, cycle.exit_code) == (1, 3, 3)
+        assert (cycle.reports["collect"].failed, cycle.reports["collect"].kept, cycle.exit_code) == (1, 3, 3)
 
     def test_a_detector_that_fails_makes_it_fail(self, tmp_path: Path, logs: Path) -> None:
         """A query that breaks on real rows is named with its file; the other detectors have run."""
@@ -382,36 +384,31 @@ class Only(App):
 class TestJobs:
     """Single runs of the stages."""
 
-    @pytest.fixture
-    def metrics(self) -> Metrics:
-        """Metrics of a daemon with one detector."""
-        return Metrics("0", {LEAK: Severity.CRITICAL})
-
-    def test_a_fault_of_our_own_ends_nothing(self, tmp_path: Path, metrics: Metrics, capfd: Any) -> None:
+    def test_a_fault_of_our_own_ends_nothing(self, tmp_path: Path, capfd: Any) -> None:
         """What nobody foresaw is counted as unexpected and logged in one line, with its traceback."""
         configure()
-        jobs = Jobs(Only(app(tmp_path, tmp_path).config), metrics, Event())
-        _, failures = jobs.collect()
-        assert failures == ["ZeroDivisionError: division by zero (a fault in flowaudit: see the log)"]
-        assert metrics.registry.get_sample_value("flowaudit_collect_failures_total", {"kind": "unexpected"}) == 1
-        assert metrics.registry.get_sample_value("flowaudit_collect_runs_total") == 1
+        jobs = Jobs(Only(app(tmp_path, tmp_path).config), Event())
+        _, run = jobs.run("collect")
+        assert run.failures == ["ZeroDivisionError: division by zero (a fault in flowaudit: see the log)"]
+        assert jobs.metrics.registry.get_sample_value("flowaudit_collect_failures_total", {"kind": "unexpected"}) == 1
+        assert jobs.metrics.registry.get_sample_value("flowaudit_collect_runs_total") == 1
         (line,) = capfd.readouterr().err.splitlines()
         assert json.loads(line)["event"] == "job failed"
         assert "ZeroDivisionError" in json.loads(line)["exception"]
 
-    def test_a_stop_is_no_failure_and_no_success(self, tmp_path: Path, metrics: Metrics) -> None:
+    def test_a_stop_is_no_failure_and_no_success(self, tmp_path: Path) -> None:
         """A collect that was stopped counts as a run, but neither as failed nor as a success; nothing is ready."""
         only = Only(app(tmp_path, tmp_path).config)
         object.__setattr__(only, "error", Stopped())
         stop = Event()
         stop.set()
-        jobs = Jobs(only, metrics, stop)
-        assert jobs.collect()[1] == []
-        assert metrics.registry.get_sample_value("flowaudit_collect_last_success_timestamp_seconds") == 0
+        jobs = Jobs(only, stop)
+        assert jobs.run("collect")[1].failures == []
+        assert jobs.metrics.registry.get_sample_value("flowaudit_collect_last_success_timestamp_seconds") == 0
         assert jobs.unready() == "stopping"
 
-    def test_a_silent_interface_is_a_gap(self, tmp_path: Path, metrics: Metrics) -> None:
-        """After a detect the metrics tell of the last 24 hours until now, and who sends where no flow log looks."""
+    def test_a_silent_interface_is_a_gap(self, tmp_path: Path) -> None:
+        """The stage `coverage` counts the last 24 hours by state, gaps, and workloads that no flow log records."""
         tracked, now = app(tmp_path), datetime.now(UTC)
         tracked.lake.create()
         here: dict[str, Any] = {"account_id": "123456789012", "region": "us-east-1"}
@@ -424,59 +421,83 @@ class TestJobs:
         network = Network(**here, vpc_id="vpc-1", flow_logs=(log,))
         found = Discovery(**here, at=attached, interfaces=(interface,), workloads=(job,), networks=(network,))
         history.record(tracked.lake, found)
-        assert Jobs(tracked, metrics, Event()).detect()[1] == []
-        told = metrics.registry.get_sample_value
+        jobs = Jobs(tracked, Event())
+        assert jobs.run("coverage")[1].failures == []
+        told = jobs.metrics.registry.get_sample_value
         missing = told("flowaudit_coverage_interface_seconds", {"state": "missing"})
         assert missing is not None
         assert 100 <= missing / 60 <= 105  # of 120 minutes, 16 may still come
         assert told("flowaudit_coverage_gaps") == 1
         assert told("flowaudit_coverage_blind_workloads") == 1
+        assert told("flowaudit_coverage_final_seconds_total", {"state": "missing"}) == 300  # of the interval before
 
-    def test_coverage_that_cannot_be_told_is_no_failure(self, tmp_path: Path, metrics: Metrics, capfd: Any) -> None:
-        """A view that breaks it: a warning says so, and the detect went well."""
+    def test_a_minute_is_counted_once_its_coverage_is_final(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Each run counts the minutes that became 30 minutes old since the last; none is counted twice."""
+        stage, now = Covering(app(tmp_path)), datetime.now(UTC).replace(second=10, microsecond=0)
+        windows: list[Window] = []
+
+        def found(_lake: object, _views: object, window: Window, _now: object) -> Any:
+            windows.append(window)
+            return SimpleNamespace(minutes={State.COVERED: 3}, silent=lambda: 0, blind_workloads=lambda: ())
+
+        monkeypatch.setattr(stages, "coverage", found)
+        for minutes in (0, 0, 2, 60 * 48):
+            monkeypatch.setattr(
+                stages, "datetime", SimpleNamespace(now=lambda _, m=minutes: now + timedelta(minutes=m))
+            )
+            stage(Run("coverage", Jobs(app(tmp_path), Event()).metrics, Event()))
+        final = [window for window in windows if window.until.second == 0]
+        age = now.replace(second=0) - stages.FINAL
+        assert final == [
+            Window(age - timedelta(minutes=5), age),
+            Window(age, age + timedelta(minutes=2)),
+            Window(age + timedelta(minutes=60 * 48) - timedelta(days=1), age + timedelta(minutes=60 * 48)),
+        ]
+
+    def test_coverage_that_cannot_be_measured_is_its_own_failure(self, tmp_path: Path, capfd: Any) -> None:
+        """A view that breaks it fails the stage `coverage`, and the detect goes well."""
         broken = app(tmp_path)
         views = {**broken.sound_catalogue.views, "coverage_spans": "SELECT nonsense"}
         object.__setattr__(broken, "sound_catalogue", replace(broken.sound_catalogue, views=views, detectors={}))
         configure()
-        assert Jobs(broken, metrics, Event()).detect()[1] == []
-        assert "coverage not known" in capfd.readouterr().err
+        jobs = Jobs(broken, Event())
+        assert jobs.run("detect")[1].failures == []
+        assert len(jobs.run("coverage")[1].failures) == 1
+        assert jobs.metrics.registry.get_sample_value("flowaudit_coverage_failures_total", {"kind": "query"}) == 1
 
-    def test_a_lake_out_of_reach_is_told(self, tmp_path: Path, logs: Path, metrics: Metrics) -> None:
+    def test_a_lake_out_of_reach_is_told(self, tmp_path: Path, logs: Path) -> None:
         """Where a file is in the lake's place, both stages fail as `lake`, and readiness says so."""
         (tmp_path / "lake").write_text("no folder")
-        jobs = Jobs(app(tmp_path, logs), metrics, Event())
-        (_, collected), (_, detected) = jobs.collect(), jobs.detect()
-        assert all(str(tmp_path / "lake") in line for line in (*collected, *detected))
+        jobs = Jobs(app(tmp_path, logs), Event())
+        collected, detected = jobs.run("collect")[1], jobs.run("detect")[1]
+        assert all(str(tmp_path / "lake") in line for line in (*collected.failures, *detected.failures))
         for stage in ("collect", "detect"):
-            assert metrics.registry.get_sample_value(f"flowaudit_{stage}_failures_total", {"kind": "lake"}) == 1
+            assert jobs.metrics.registry.get_sample_value(f"flowaudit_{stage}_failures_total", {"kind": "lake"}) == 1
         assert "no collect has succeeded yet: the lake at" in str(jobs.unready())
 
-    def test_a_detector_waits_for_its_turn(self, tmp_path: Path, logs: Path, metrics: Metrics) -> None:
+    def test_a_detector_waits_for_its_turn(self, tmp_path: Path, logs: Path) -> None:
         """`every` is each detector's own: new records are looked at when it is due, and then all of them."""
-        jobs = Jobs(app(tmp_path, logs, detectors={LEAK: {"every": "1h"}}), metrics, Event())
-        jobs.collect()
-        assert LEAK in jobs.detect()[0].runs
+        jobs = Jobs(app(tmp_path, logs, detectors={LEAK: {"every": "1h"}}), Event())
+        jobs.run("collect")
+        assert LEAK in jobs.run("detect")[0].runs
         flowlogs.write(logs / "two.log.gz", flowlogs.egress(61))
-        jobs.collect()
-        assert LEAK not in jobs.detect()[0].runs
+        jobs.run("collect")
+        assert LEAK not in jobs.run("detect")[0].runs
 
-    def test_a_run_that_failed_is_made_up_for(self, tmp_path: Path, logs: Path, metrics: Metrics) -> None:
+    def test_a_run_that_failed_is_made_up_for(self, tmp_path: Path, logs: Path) -> None:
         """Detectors that were not asked because the lake was out of reach are due again at once."""
-        jobs = Jobs(app(tmp_path, logs, detectors={LEAK: {"every": "1h"}}), metrics, Event())
+        jobs = Jobs(app(tmp_path, logs, detectors={LEAK: {"every": "1h"}}), Event())
         (tmp_path / "lake").write_text("no folder")
-        assert jobs.detect()[1]
+        assert jobs.run("detect")[1].failures
         (tmp_path / "lake").unlink()
-        jobs.collect()
-        assert LEAK in jobs.detect()[0].runs
+        jobs.run("collect")
+        assert LEAK in jobs.run("detect")[0].runs
 
 
 class TestDiscovery:
     """AWS asked by the daemon."""
-
-    @pytest.fixture
-    def metrics(self) -> Metrics:
-        """Metrics of a daemon with one detector."""
-        return Metrics("0", {LEAK: Severity.CRITICAL})
 
     @pytest.fixture
     def nobody(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -492,31 +513,31 @@ class TestDiscovery:
         """That nobody can be asked is a warning, no failure: what is recorded is collected and judged all the same."""
         cycle = run(app(tmp_path, logs), once=True)
         assert cycle is not None
-        assert (cycle.exit_code, cycle.failures, cycle.collect.kept) == (0, (), 3)
+        assert (cycle.exit_code, cycle.failures, cycle.reports["collect"].kept) == (0, (), 3)
         (warning,) = cycle.warnings
         assert "Unable to locate credentials" in warning
         summary = cycle.summary()
         assert summary["discover"] == {"regions": 0, "interfaces": 0}
         assert summary["warnings"] == [warning]
 
-    def test_it_is_told_once(self, tmp_path: Path, logs: Path, metrics: Metrics, nobody: None, capfd: Any) -> None:
+    def test_it_is_told_once(self, tmp_path: Path, logs: Path, nobody: None, capfd: Any) -> None:
         """For as long as it stays so it is logged once; each look counts, and none is a success."""
         configure()
-        jobs = Jobs(app(tmp_path, logs), metrics, Event())
+        jobs = Jobs(app(tmp_path, logs), Event())
         for _ in range(3):
-            _, warnings, failures = jobs.discover()
-            assert (len(warnings), failures) == (1, [])
+            _, run = jobs.run("discover")
+            assert (len(run.warnings), run.failures) == (1, [])
         (line,) = capfd.readouterr().err.splitlines()
         assert (json.loads(line)["event"], json.loads(line)["level"]) == ("no answer from AWS", "warning")
-        sample = metrics.registry.get_sample_value
+        sample = jobs.metrics.registry.get_sample_value
         assert sample("flowaudit_discover_runs_total") == 3
-        assert sample("flowaudit_discover_unreached") == 1
+        assert sample("flowaudit_discover_unreachable") == 1
         assert sample("flowaudit_discover_regions") == 0
         assert sample("flowaudit_discover_last_success_timestamp_seconds") == 0
         assert sample("flowaudit_discover_failures_total", {"kind": "lake"}) == 0
 
     def test_what_it_found_is_counted(
-        self, tmp_path: Path, logs: Path, metrics: Metrics, monkeypatch: pytest.MonkeyPatch, nobody: None
+        self, tmp_path: Path, logs: Path, monkeypatch: pytest.MonkeyPatch, nobody: None
     ) -> None:
         """Regions, VPCs, interfaces, what did not answer and why, calls; and how much each detector can see then."""
         with serving() as url:
@@ -526,38 +547,44 @@ class TestDiscovery:
             ec2 = client("ec2", url)
             subnet = ec2.describe_subnets()["Subnets"][0]["SubnetId"]
             ec2.create_network_interface(SubnetId=subnet)
-            jobs = Jobs(app(tmp_path, logs), metrics, Event())
-            jobs.collect()
-            report, warnings, failures = jobs.discover()
-        assert failures == []
-        assert len(warnings) == len(report.gaps) > 0
-        sample = metrics.registry.get_sample_value
-        found = {name: sample(f"flowaudit_discover_{name}") for name in ("regions", "unreached", "networks")}
-        assert found == {"regions": 1, "unreached": 0, "networks": 1}
+            jobs = Jobs(app(tmp_path, logs), Event())
+            jobs.run("collect")
+            report, run = jobs.run("discover")
+        assert run.failures == []
+        assert len(run.warnings) == len(report.gaps) > 0
+        sample = jobs.metrics.registry.get_sample_value
+        found = {name: sample(f"flowaudit_discover_{name}") for name in ("regions", "unreachable", "vpcs")}
+        assert found == {"regions": 1, "unreachable": 0, "vpcs": 1}
         assert sample("flowaudit_discover_interfaces", {"owner": "unknown"}) == 1
         assert sample("flowaudit_discover_interfaces", {"owner": "sagemaker"}) == 0
-        assert sample("flowaudit_discover_gaps", {"reason": "failed"}) == len(report.gaps)
-        assert sample("flowaudit_discover_gaps", {"reason": "denied"}) == 0
-        assert sample("flowaudit_discover_strangers_total") == 1
-        assert sample("flowaudit_discover_calls_total") == sum(report.calls.values())
-        sights = {each: sample("flowaudit_detector_sees", {"detector": LEAK, "sight": each}) for each in Sight}
-        assert sights == {"full": 1, "degraded": 0, "blind": 0}
+        assert sample("flowaudit_discover_failed_apis", {"reason": "failed"}) == len(report.gaps)
+        assert sample("flowaudit_discover_failed_apis", {"reason": "denied"}) == 0
+        assert sample("flowaudit_discover_unlisted_interfaces_total") == 1
+        assert sample("flowaudit_discover_api_calls_total") == sum(report.calls.values())
+        visible = {
+            each: sample("flowaudit_detector_visibility", {"detector": LEAK, "visibility": each}) for each in Visibility
+        }
+        assert visible == {"full": 1, "partial": 0, "none": 0}
 
-    def test_before_anything_is_known_every_detector_is_blind(self, metrics: Metrics) -> None:
+    def test_before_anything_is_known_no_detector_sees_anything(self, tmp_path: Path) -> None:
         """The metric is there from the start, and presumes nothing."""
-        sample = metrics.registry.get_sample_value
-        sights = {each: sample("flowaudit_detector_sees", {"detector": LEAK, "sight": each}) for each in Sight}
-        assert sights == {"full": 0, "degraded": 0, "blind": 1}
+        jobs = Jobs(app(tmp_path), Event())
+        sample = jobs.metrics.registry.get_sample_value
+        visible = {
+            each: sample("flowaudit_detector_visibility", {"detector": LEAK, "visibility": each}) for each in Visibility
+        }
+        assert visible == {"full": 0, "partial": 0, "none": 1}
 
-    def test_a_lake_out_of_reach_is_a_failure(self, tmp_path: Path, logs: Path, metrics: Metrics, nobody: None) -> None:
+    def test_a_lake_out_of_reach_is_a_failure(self, tmp_path: Path, logs: Path, nobody: None) -> None:
         """That is ours: it is counted as `lake` and told; what detectors see is as it was."""
         (tmp_path / "lake").write_text("no folder")
-        _, warnings, failures = Jobs(app(tmp_path, logs), metrics, Event()).discover()
-        assert warnings == []
-        assert [str(tmp_path / "lake") in line for line in failures] == [True]
-        sample = metrics.registry.get_sample_value
+        jobs = Jobs(app(tmp_path, logs), Event())
+        _, run = jobs.run("discover")
+        assert run.warnings == []
+        assert [str(tmp_path / "lake") in line for line in run.failures] == [True]
+        sample = jobs.metrics.registry.get_sample_value
         assert sample("flowaudit_discover_failures_total", {"kind": "lake"}) == 1
-        assert sample("flowaudit_detector_sees", {"detector": LEAK, "sight": "blind"}) == 1
+        assert sample("flowaudit_detector_visibility", {"detector": LEAK, "visibility": "none"}) == 1
 
     def test_the_first_collect_waits_for_it_but_not_for_ever(self, tmp_path: Path, logs: Path) -> None:
         """Its first turn is when the first discovery has ended, or after a while; detect's is when collect has."""
@@ -572,13 +599,16 @@ class TestDiscovery:
                 return (turn - datetime.now(UTC)).total_seconds() if turn else None
 
             assert waits("discover") == pytest.approx(0, abs=30)
-            assert waits("collect") == pytest.approx(daemon_room.PATIENCE.total_seconds(), abs=30)
-            assert waits("detect") is None
-            for ended, follower in (("discover", "collect"), ("collect", "detect")):
+            assert waits("collect") == pytest.approx(stages.PATIENCE.total_seconds(), abs=30)
+            assert waits("detect") == pytest.approx(stages.PATIENCE.total_seconds(), abs=30)
+            assert waits("deliver") == pytest.approx(0, abs=30)
+            for ended, followers in (("discover", ["collect"]), ("collect", ["detect", "coverage"])):
                 daemon._heard(JobEvent(EVENT_JOB_EXECUTED, ended, "default"), arrived)
                 assert arrived.get(timeout=PATIENCE) == ended
-                daemon._wake(scheduler, daemon_room.FOLLOWERS[ended])
-                assert waits(follower) == pytest.approx(0, abs=30)
+                assert daemon_room.FOLLOWERS[ended] == followers
+                for follower in followers:
+                    daemon._wake(scheduler, follower)
+                    assert waits(follower) == pytest.approx(0, abs=30)
             scheduler.modify_job("collect", next_run_time=datetime.now(UTC) + timedelta(hours=1))
             daemon._wake(scheduler, "collect")
             assert waits("collect") == pytest.approx(3600, abs=30)

@@ -99,7 +99,7 @@ def test_it_does_not_praise_itself(
     found: dict[Place, tuple[int, int]], kept: int, failures: tuple[str, ...], told: list[str]
 ) -> None:
     """Whatever differs from the truth by a byte, a finding or a record is said."""
-    cycle = Cycle(CollectReport(kept=kept), DetectReport(), failures)
+    cycle = Cycle({"collect": CollectReport(kept=kept), "detect": DetectReport()}, failures)
     assert _troubles(cycle, 9, {LEAK: (2, 100)}, found) == told
 
 

@@ -256,8 +256,8 @@ def test_a_detector_that_fails_stops_no_other(
 
     both = catalogue.load([shipped("queries"), tmp_path / "user"])
     report = detect(lake, both)
-    metrics = Metrics("0", {id: one.severity for id, one in both.detectors.items()})
-    metrics.detected(report)
+    metrics = Metrics("0", {"detect": DetectReport()}, {("detector",): [(id,) for id in both.detectors]})
+    metrics.record(report)
 
     assert list(report.failures) == ["broken"]
     assert report.failures["broken"].startswith(f"{broken}: ")

@@ -225,7 +225,7 @@ class TestPlaces:
         (failure,) = failures
         assert said in failure
         report = discover(lost.lake, places)
-        assert (report.regions, report.changes, report.strangers) == ((), {}, 0)
+        assert (report.regions, report.changes, report.unlisted) == ((), {}, 0)
 
     def test_an_endpoint_that_is_not_there_is_told(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """Nobody answers for STS: the line names the address."""
@@ -323,7 +323,7 @@ class TestWrongTurnings:
         denied = denying(place, "DescribeNetworkInterfaces", "DescribeVpcs")
         report = discover(later.lake, [denied], now=FOUR + timedelta(hours=1))
         assert report.changes == {"interfaces": 0, "workloads": 0, "topology": 0, "gaps": 2}
-        assert (report.interfaces, report.networks, report.strangers) == ({}, 0, 1)
+        assert (report.interfaces, report.networks, report.unlisted) == ({}, 0, 1)
         assert history.looked_at(later.lake, ACCOUNT, REGION) == FOUR
         known = history.past(later.lake, ACCOUNT, REGION).interfaces
         assert len([each for each in known if each.status != SEEN_IN_LOGS]) == 9
@@ -357,4 +357,4 @@ class TestWrongTurnings:
             with pytest.raises(LakeConflict):
                 run()
         else:
-            assert run().strangers == 0
+            assert run().unlisted == 0

@@ -14,7 +14,7 @@ from flowaudit.config import shipped
 from flowaudit.doctor import capabilities, examine
 from flowaudit.inventory import history
 from flowaudit.lake import Lake
-from flowaudit.model import Sight
+from flowaudit.model import Visibility
 from flowaudit.paths import Atlas
 from flowaudit.schema import FIELDS
 from flowaudit.sources.local import LocalSource
@@ -39,7 +39,7 @@ ACCOUNT, REGION = "123456789012", "us-east-1"
 START = datetime.fromtimestamp(flowlogs.START, UTC)
 V11 = " ".join(field.name for field in FIELDS if field.version <= 11)
 BYPASS, S3, UNDECIDED = "internet-egress-bypasses-nat", "s3-bypasses-endpoint", "path-undecided"
-FULL, DEGRADED, BLIND = Sight
+FULL, PARTIAL, NONE = Visibility
 RANGES = (IpRange(prefix="198.51.100.0/24", region=REGION, service="S3"),)
 NO_PATH = "traffic-path is not recorded, and nothing makes up for it"
 NO_SERVICE = "pkt-dst-aws-service is not recorded, and nothing makes up for it"
@@ -118,9 +118,9 @@ def record(lake: Lake, folder: Path, *lines: str, header: str = flowlogs.V2, log
     assert (report.kept, report.failed) == (len(lines), 0)
 
 
-def sights(lake: Lake) -> dict[str, tuple[Sight, tuple[str, ...]]]:
+def sights(lake: Lake) -> dict[str, tuple[Visibility, tuple[str, ...]]]:
     """What the three kinds of detectors see, and why no more."""
-    found = {each.detector: (each.sees, each.reasons) for each in capabilities(lake, QUERIES)}
+    found = {each.detector: (each.visibility, each.reasons) for each in capabilities(lake, QUERIES)}
     assert set(found) == set(QUERIES.detectors)
     return {name: found[name] for name in (BYPASS, S3, UNDECIDED)}
 
@@ -139,14 +139,14 @@ class TestSight:
 
     def test_without_records_all_are_blind(self, lake: Lake) -> None:
         """There is nothing to see."""
-        assert set(sights(lake).values()) == {(BLIND, ("there are no records",))}
+        assert set(sights(lake).values()) == {(NONE, ("there are no records",))}
 
     def test_version_2_alone_shows_no_way(self, lake: Lake, tmp_path: Path) -> None:
         """Without an inventory no detector of ways sees anything, and what is undecided is seen in full."""
         record(lake, tmp_path, v2())
         assert sights(lake) == {
-            BYPASS: (BLIND, of(LOG, NO_PATH)),
-            S3: (BLIND, of(LOG, NO_PATH, NO_SERVICE)),
+            BYPASS: (NONE, of(LOG, NO_PATH)),
+            S3: (NONE, of(LOG, NO_PATH, NO_SERVICE)),
             UNDECIDED: (FULL, ()),
         }
 
@@ -156,7 +156,7 @@ class TestSight:
         record(lake, tmp_path, v2(), v2("198.51.100.9"))
         assert sights(lake) == {
             BYPASS: (FULL, ()),
-            S3: (DEGRADED, of(LOG, "pkt-dst-aws-service is not recorded; the inventory makes up for 1 of 2 records")),
+            S3: (PARTIAL, of(LOG, "pkt-dst-aws-service is not recorded; the inventory makes up for 1 of 2 records")),
             UNDECIDED: (FULL, ()),
         }
 
@@ -165,13 +165,13 @@ class TestSight:
         discovered(lake, DEFAULT)
         record(lake, tmp_path, v2(), v2(minute=1), v2(minute=2), v2(interface="eni-0z"))
         reason = "traffic-path is not recorded; the inventory makes up for 3 of 4 records"
-        assert sights(lake)[BYPASS] == (DEGRADED, of(LOG, reason))
+        assert sights(lake)[BYPASS] == (PARTIAL, of(LOG, reason))
 
     def test_a_quiet_hour_of_version_2_proves_nothing(self, lake: Lake, tmp_path: Path) -> None:
         """Where nothing left, nobody can tell whether its way would have been known."""
         record(lake, tmp_path, v2("10.0.0.9"))
         sees, reasons = sights(lake)[BYPASS]
-        assert sees is DEGRADED
+        assert sees is PARTIAL
         assert reasons == of(
             LOG, "traffic-path is not recorded; no record of late shows whether the inventory makes up for it"
         )
@@ -185,7 +185,7 @@ class TestSight:
     def test_version_5_without_traffic(self, lake: Lake, tmp_path: Path) -> None:
         """An hour of silence takes no sight away, only the records: there is nothing to judge by."""
         record(lake, tmp_path, flowlogs.nodata(), header=flowlogs.V5)
-        assert {sees for sees, _ in sights(lake).values()} == {BLIND}
+        assert {sees for sees, _ in sights(lake).values()} == {NONE}
 
     def test_version_11_shows_all(self, lake: Lake, tmp_path: Path) -> None:
         """The next hop's interface tells the way, and traffic-path is there too."""
@@ -197,8 +197,8 @@ class TestSight:
         record(lake, tmp_path, flowlogs.egress(), header=flowlogs.V5)
         record(lake, tmp_path, v2(), v2(minute=1), log=OTHER)
         assert sights(lake) == {
-            BYPASS: (DEGRADED, of(OTHER, NO_PATH)),
-            S3: (DEGRADED, of(OTHER, NO_PATH, NO_SERVICE)),
+            BYPASS: (PARTIAL, of(OTHER, NO_PATH)),
+            S3: (PARTIAL, of(OTHER, NO_PATH, NO_SERVICE)),
             UNDECIDED: (FULL, ()),
         }
 

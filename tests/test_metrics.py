@@ -6,22 +6,35 @@ import shutil
 import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
+from threading import Event
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from flowaudit import __version__
+from flowaudit.app import App
+from flowaudit.config import Config
+from flowaudit.daemon.jobs import Jobs
+from flowaudit.daemon.stages import STAGES
 from flowaudit.errors import FlowauditError, LakeConflict, SourceError, TransientSourceError
 from flowaudit.metrics import Metrics, kind, kinds
-from flowaudit.model import CollectReport, DetectReport, Severity
+from flowaudit.model import CollectReport, DetectReport
 
 DOC = (Path(__file__).parents[1] / "docs" / "metrics.md").read_text("utf-8")
 LEAK, UNDECIDED = "internet-egress-bypasses-nat", "path-undecided"
 
 
 @pytest.fixture
-def metrics() -> Metrics:
-    """Metrics of a daemon with two detectors that has done nothing yet."""
-    return Metrics("1.2.3", {LEAK: Severity.CRITICAL, UNDECIDED: Severity.LOW})
+def metrics(tmp_path: Path) -> Metrics:
+    """Metrics of a daemon that has done nothing yet."""
+    sinks = [{"type": "ocsf", "uri": str(tmp_path / "events.ndjson")}]
+    return Jobs(App(Config.model_validate({"lake": {"uri": str(tmp_path / "lake")}, "sinks": sinks})), Event()).metrics
+
+
+def detect_metrics() -> Metrics:
+    """Metrics of one stage, with two detectors."""
+    pairs = [(LEAK, "critical"), (UNDECIDED, "low")]
+    return Metrics("1.2.3", {"detect": DetectReport()}, {("detector", "severity"): pairs})
 
 
 def value(metrics: Metrics, name: str, **labels: str) -> float | None:
@@ -44,24 +57,24 @@ def test_a_collect_is_counted(metrics: Metrics) -> None:
     """Objects and records go to a total and to what became of them; the newest record's time never goes back."""
     newest = datetime(2026, 1, 1, tzinfo=UTC)
     report = CollectReport(5, 2, 1, 100, 70, 15, 10, 5, 4096, last_record=newest)
-    metrics.collected(report)
-    metrics.collected(CollectReport(objects=1, last_record=datetime(2025, 1, 1, tzinfo=UTC)))
+    metrics.record(report)
+    metrics.record(CollectReport(objects=1, last_record=datetime(2025, 1, 1, tzinfo=UTC)))
     expected = {
-        "objects_total": 9,
+        "objects_total": 6,
         "objects_skipped_total": 2,
         "objects_failed_total": 1,
         "records_total": 100,
         "records_kept_total": 70,
         "records_out_of_scope_total": 15,
         "records_quarantined_total": 10,
-        "records_diverted_total": 5,
+        "records_transit_gateway_total": 5,
         "bytes_total": 4096,
         "last_record_timestamp_seconds": newest.timestamp(),
     }
     assert {name: value(metrics, f"collect_{name}") for name in expected} == expected
 
 
-@pytest.mark.parametrize("stage", ["collect", "detect"])
+@pytest.mark.parametrize("stage", [stage.name for stage in STAGES])
 def test_only_a_run_without_failure_is_a_success(metrics: Metrics, stage: str) -> None:
     """A run is counted and timed however it ends; the time of the last success moves only when it ends well."""
     metrics.failed(stage, SourceError("gone"))
@@ -86,9 +99,9 @@ def test_a_detect_is_counted(metrics: Metrics) -> None:
         runs={LEAK: 2, UNDECIDED: 1},
         detector_seconds={LEAK: 0.5},
     )
-    metrics.detected(report)
+    metrics.record(report)
     assert value(metrics, "detect_windows_total") == 3
-    assert value(metrics, "detect_sightings_total") == 2
+    assert value(metrics, "detect_matches_total") == 2
     assert value(metrics, "detector_runs_total", detector=LEAK) == 2
     assert value(metrics, "detector_duration_seconds_total", detector=LEAK) == 0.5
     assert value(metrics, "detector_failures_total", detector=UNDECIDED) == 1
@@ -96,14 +109,25 @@ def test_a_detect_is_counted(metrics: Metrics) -> None:
     assert value(metrics, "findings_events_total", event="opened") == 1
 
 
-def test_open_findings_fall_back_to_zero(metrics: Metrics) -> None:
+def test_open_findings_fall_back_to_zero() -> None:
     """A detector without open findings says 0, also one that had some, and one that the catalogue does not know."""
-    metrics.findings({(LEAK, "critical"): 2, ("retired", "low"): 1})
+    metrics = detect_metrics()
+    metrics.record(
+        DetectReport(open={(LEAK, "critical"): 2, ("retired", "low"): 1}, open_since={(LEAK, "critical"): 5})
+    )
     assert value(metrics, "findings_open", detector=LEAK, severity="critical") == 2
     assert value(metrics, "findings_open", detector=UNDECIDED, severity="low") == 0
-    metrics.findings({})
+    assert value(metrics, "findings_open_since_timestamp_seconds", detector=LEAK, severity="critical") == 5
+    metrics.record(DetectReport())
     assert value(metrics, "findings_open", detector=LEAK, severity="critical") == 0
     assert value(metrics, "findings_open", detector="retired", severity="low") == 0
+
+
+def test_delays_are_observed(metrics: Metrics) -> None:
+    """How long an object took from its source to the lake goes into a histogram, with a bucket at two minutes."""
+    metrics.record(CollectReport(delays=(3.0, 100.0, 5000.0)))
+    assert value(metrics, "collect_delay_seconds_count") == 3
+    assert value(metrics, "collect_delay_seconds_bucket", le="120.0") == 2
 
 
 def test_known_labels_stand_at_zero_from_the_start(metrics: Metrics) -> None:
@@ -135,18 +159,18 @@ def test_jobs_and_problems_are_counted(metrics: Metrics) -> None:
     """Left out starts of jobs, and mistakes in query files, each have a number."""
     metrics.job_missed("collect")
     metrics.job_overlapped("detect")
-    metrics.problems(4)
+    metrics.catalogue_errors(4)
     assert value(metrics, "job_missed_total", job="collect") == 1
     assert value(metrics, "job_overlapped_total", job="detect") == 1
-    assert value(metrics, "catalogue_problems") == 4
-    assert value(metrics, "build_info", version="1.2.3") == 1
+    assert value(metrics, "catalogue_errors") == 4
+    assert value(metrics, "build_info", version=__version__) == 1
 
 
 def test_two_registries_do_not_meet() -> None:
     """Metrics are their registry's alone: a second set in one process starts from nothing."""
     first, second = Metrics("1", {}), Metrics("1", {})
-    first.problems(1)
-    assert value(second, "catalogue_problems") == 0
+    first.catalogue_errors(1)
+    assert value(second, "catalogue_errors") == 0
 
 
 def test_the_page_comes_in_the_form_that_was_asked_for(metrics: Metrics) -> None:
@@ -173,7 +197,7 @@ def test_every_metric_is_documented(metrics: Metrics) -> None:
 def test_no_label_says_who_or_where(metrics: Metrics) -> None:
     """Labels are few and bounded: no address, account, interface, object key or finding."""
     assert set().union(*ours(metrics).values()) == {
-        *("kind", "detector", "severity", "event", "job", "version", "owner", "reason", "sight", "state")
+        *("kind", "detector", "severity", "event", "job", "version", "owner", "reason", "visibility", "state", "sink")
     }
 
 
@@ -182,7 +206,7 @@ def test_promtool_has_nothing_to_object_to(metrics: Metrics) -> None:
     promtool = shutil.which("promtool")
     if promtool is None:
         pytest.skip("needs promtool: install Prometheus (Debian: apt-get install prometheus)")
-    metrics.collected(CollectReport(objects=1, last_record=datetime(2026, 1, 1, tzinfo=UTC)))
+    metrics.record(CollectReport(objects=1, last_record=datetime(2026, 1, 1, tzinfo=UTC)))
     checked = subprocess.run(
         [promtool, "check", "metrics"], input=metrics.exposition()[1], capture_output=True, check=False
     )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from flowaudit import catalogue, ipranges
 from flowaudit.app.aws import Region, client, home_region, regions, storage_options
-from flowaudit.config import Config, LocalSource, Mute, S3Source, shipped, source
+from flowaudit.config import Config, LocalSource, Mute, S3Source, SinkSettings, shipped, source
 from flowaudit.coverage import Witness
 from flowaudit.errors import ConfigError
 from flowaudit.inventory import history
@@ -26,7 +26,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from flowaudit.catalogue import Catalogue
+    from flowaudit.deliver import Log
     from flowaudit.inventory.attribution import Rules
+    from flowaudit.sinks import Sink
 
 
 @dataclass(frozen=True)
@@ -86,6 +88,21 @@ class App:
         if isinstance(settings, S3Source):
             return s3.S3Source(settings.uri, self._s3, declared)
         return local.LocalSource(settings.uri, declared)
+
+    @cached_property
+    def sinks(self) -> list[tuple[Sink, SinkSettings]]:
+        """The sinks of the configuration, connected to nothing yet; raises ConfigError where AWS's chain is broken."""
+        from flowaudit.app.sinks import sink  # noqa: PLC0415  for those who have sinks only
+
+        return [(sink(each), each) for each in self.config.sinks]
+
+    @cached_property
+    def events(self) -> Log:
+        """The log of events as sinks read it."""
+        from flowaudit.deliver import Log  # noqa: PLC0415
+
+        home = home_region() if self.config.sinks else None  # half a second, for those who have sinks only
+        return Log(self.lake, self.sound_catalogue, home)
 
     def atlas(self) -> Atlas:
         """Return what the lake knows of the network, as new as the lake; raises LakeError."""

@@ -191,7 +191,7 @@ def _place(finding: Finding) -> Place:
 def _troubles(cycle: Cycle, records: int, planted: dict[Place, Figures], found: dict[Place, Figures]) -> list[str]:
     """Return what is not as it should be, a line each."""
     troubles = list(cycle.failures)
-    if (seen := cycle.collect.kept + cycle.collect.out_of_scope) != records:
+    if (seen := cycle.reports["collect"].kept + cycle.reports["collect"].out_of_scope) != records:
         troubles.append(f"{records:,} records were written, and {seen:,} were collected")
     if planted != found:
         right = sum(found.get(place) == figures for place, figures in planted.items())
@@ -247,7 +247,7 @@ def _describe(console: Console, cloud: Cloud, records: pa.Table, keys: list[str]
 
 
 def _report(console: Console, cycle: Cycle) -> None:
-    discover, collect, detect = cycle.discover, cycle.collect, cycle.detect
+    discover, collect, detect = (cycle.reports[stage] for stage in ("discover", "collect", "detect"))
     console.print("[bold]3[/] one cycle of the daemon")
     interfaces, resources = sum(discover.interfaces.values()), sum(discover.workloads.values())
     console.print(

@@ -46,7 +46,7 @@ def _page(found: Diagnosis, now: datetime) -> None:
     newest = f"{ago(found.newest_record, now)}" if found.newest_record else "none: run `flowaudit collect`"
     print(f"newest record: {newest}\n")
     detectors = [f"{each.detector}" for each in found.capabilities]
-    show([Column("detector", detectors), Column("sees", [str(each.sees) for each in found.capabilities])])
+    show([Column("detector", detectors), Column("visibility", [str(each.visibility) for each in found.capabilities])])
     for reason in dict.fromkeys(reason for each in found.capabilities for reason in each.reasons):
         print(f"  {printable(reason)}")
     _inventory(found, now)

@@ -81,7 +81,7 @@ def _summary(report: DiscoverReport) -> dict[str, Any]:
         "interfaces": dict(report.interfaces),
         "workloads": dict(report.workloads),
         "networks": report.networks,
-        "only_in_logs": report.strangers,
+        "only_in_logs": report.unlisted,
         "changes": dict(report.changes),
         "calls": sum(report.calls.values()),
         "gaps": len(report.gaps),

@@ -130,10 +130,9 @@ class SinkSettings(_Section):
     dry_run: bool = False
     start: Literal["now", "beginning"] = "now"
 
-    def wants(self, detector: str, severity: str) -> bool:
-        """Return whether findings of this detector and severity are sent."""
-        is_severe = Severity(severity).rank >= self.min_severity.rank
-        return is_severe and any(fnmatchcase(detector, pattern) for pattern in self.detectors)
+    def takes(self, detector: str) -> bool:
+        """Return whether findings of this detector are sent."""
+        return any(fnmatchcase(detector, pattern) for pattern in self.detectors)
 
 
 class HttpSink(SinkSettings):

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from http import HTTPStatus
 from queue import SimpleQueue
 from types import FrameType
@@ -26,8 +26,8 @@ from flowaudit.app import App
 from flowaudit.daemon.http import Answer, Request, Server
 from flowaudit.daemon.jobs import Cycle, Jobs
 from flowaudit.daemon.log import configure
+from flowaudit.daemon.stages import PATIENCE, STAGES
 from flowaudit.errors import ConfigError, FlowauditError
-from flowaudit.metrics import JOBS, Metrics
 
 __all__ = ["Cycle", "Daemon", "configure", "run"]
 
@@ -36,10 +36,10 @@ GRACE = 8.0
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 DONE = "done"
 """What is queued beside the names of signals, and of jobs that have ended."""
-FOLLOWERS = {"discover": "collect", "collect": "detect"}
-"""Which job's first turn comes when another's has ended."""
-PATIENCE = timedelta(minutes=2)
-"""How long the first collect waits for the first discovery."""
+FOLLOWERS = {
+    stage.after: [each.name for each in STAGES if each.after == stage.after] for stage in STAGES if stage.after
+}
+"""The stages whose first run waits for another's to end, by that one."""
 
 log = structlog.stdlib.get_logger("flowaudit.daemon")
 
@@ -70,12 +70,12 @@ class Daemon:
         self._app = app
         self.stop = threading.Event()
         self._woken: set[str] = set()
-        catalogue = app.sound_catalogue
-        self.metrics = Metrics(__version__, {each.id: each.severity for each in catalogue.detectors.values()})
-        self.metrics.problems(len(catalogue.problems))
-        for problem in catalogue.problems:
+        self.jobs = Jobs(app, self.stop)
+        self.metrics = self.jobs.metrics
+        problems = app.sound_catalogue.problems
+        self.metrics.catalogue_errors(len(problems))
+        for problem in problems:
             log.error("query left out", problem=str(problem))
-        self.jobs = Jobs(app, self.metrics, self.stop)
 
     def once(self) -> Cycle:
         """Run one full cycle; a signal ends it early."""
@@ -99,7 +99,8 @@ class Daemon:
             log.info("started", version=__version__, url=server.url, lake=self._app.lake.uri)
             started(server.url)
             while (word := arrived.get()) in FOLLOWERS:
-                self._wake(scheduler, FOLLOWERS[word])
+                for job in FOLLOWERS[word]:
+                    self._wake(scheduler, job)
             log.info("stopping", reason=word)
             self.stop.set()
             with _deadline():
@@ -111,20 +112,17 @@ class Daemon:
         scheduler = BackgroundScheduler(
             timezone="UTC",
             # A thread for each, so that a slow detector cannot keep collect waiting.
-            executors={stage: JobThreads(1) for stage in JOBS},
+            executors={stage.name: JobThreads(1) for stage in STAGES},
             job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
         )
-        times = self._app.config.schedule
         now = datetime.now(UTC)
-        first = {"discover": now, "collect": now + PATIENCE, "detect": None}  # each waits for the one before
-        jobs = {
-            "discover": (self.jobs.discover, times.discover),
-            "collect": (self.jobs.collect, times.collect),
-            "detect": (self.jobs.detect, times.detect),
-        }
-        for stage, (job, every) in jobs.items():
-            trigger = IntervalTrigger(seconds=max(1, round(every.total_seconds())))
-            scheduler.add_job(job, trigger, id=stage, executor=stage, next_run_time=first[stage])
+        for stage in STAGES:
+            trigger = IntervalTrigger(seconds=max(1, round(stage.every(self._app).total_seconds())))
+            # A stage that waits for another starts all the same where that one takes too long.
+            first = now + PATIENCE if stage.after else now
+            scheduler.add_job(
+                self.jobs.run, trigger, [stage.name], id=stage.name, executor=stage.name, next_run_time=first
+            )
         scheduler.add_listener(
             lambda event: self._heard(event, arrived),
             events.EVENT_JOB_EXECUTED

@@ -20,6 +20,8 @@ SIDE_BY_SIDE = 8
 """Calls under way at once; botocore's adaptive mode slows all of them down where AWS throttles."""
 SAID = 300
 """How much of what AWS says is kept; some answers are whole pages."""
+REASONS = ("denied", "throttled", "unreachable", "unsupported", "failed")
+"""Why an API may not answer."""
 _DENIED = re.compile(r"(?i)access\W?denied|unauthorized|not\W?authori[sz]ed|forbidden|authfailure|optin")
 _THROTTLED = re.compile(r"(?i)throttl|requestlimit|toomanyrequests|slowdown")
 _UNKNOWN = re.compile(r"(?i)invalidaction|unknownoperation|unsupportedoperation|notimplemented|not implemented")

@@ -158,7 +158,7 @@ class _Found:
         return observed | row_of(value)
 
 
-def strangers(lake: Lake) -> tuple[tuple[Interface, ...], int]:
+def unlisted(lake: Lake) -> tuple[tuple[Interface, ...], int]:
     """Return interfaces that new records name and nobody has discovered, and the batch up to which was looked."""
     newest = lake.last_batch()
     since = lake.log("interfaces").watermark(SEEN_APPLICATION)
@@ -170,10 +170,10 @@ def strangers(lake: Lake) -> tuple[tuple[Interface, ...], int]:
     return tuple(Interface(**row, status=SEEN_IN_LOGS) for row in rows if row["interface_id"] not in known), newest
 
 
-def record_strangers(lake: Lake, strangers: Iterable[Interface], batch: int, now: datetime) -> int:
+def record_unlisted(lake: Lake, unlisted: Iterable[Interface], batch: int, now: datetime) -> int:
     """Keep interfaces that were only seen in records, and remember up to which batch; raises LakeConflict."""
     observed = {"observed_at": now, "not_before": None, "present": True}
-    rows = pa.Table.from_pylist([observed | row_of(each) for each in strangers], TABLES["interfaces"].schema)
+    rows = pa.Table.from_pylist([observed | row_of(each) for each in unlisted], TABLES["interfaces"].schema)
     lake.log("interfaces").commit(rows, {SEEN_APPLICATION: batch})
     return int(rows.num_rows)
 

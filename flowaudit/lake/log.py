@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from flowaudit.lake import Lake
 
 
+NUMBER = "event_number"
+"""The column that numbers a log's rows: a reader that has come to one of them follows from there."""
+
+
 class Log:
     """A snapshot of an append-only table, and the right to append to it as long as nobody else has."""
 
@@ -32,6 +36,8 @@ class Log:
     def commit(self, rows: pa.Table, watermarks: Mapping[str, int]) -> None:
         """Append `rows` (columns of the table's schema) and move the watermarks forward, all at once.
 
+        Rows without an `event_number`, where the table has that column, get the next numbers.
+
         Commits nothing where there is nothing to say. Raises LakeConflict if somebody else appended since the
         snapshot: what was decided on its strength must be decided again.
         """
@@ -40,14 +46,27 @@ class Log:
             return
         files = self._lake.new_files(self._name)
         if rows.num_rows:
-            files.write(rows)
+            files.write(self._numbered(rows))
         written = files.close()
+        newest = self._number + max(1, rows.num_rows)
         with self._lake.explained("cannot be written"):
             try:
-                commit(self._table, self._name, written, ahead | {self._application: self._number + 1})
+                commit(self._table, self._name, written, ahead | {self._application: newest})
             except CommitFailedError as error:
                 if Log(self._lake, self._name)._number == self._number:  # noqa: SLF001  its own class
                     raise
                 self._lake.forget(self._name, written)
                 message = f"another process wrote {self._name} to {self._lake.uri} at the same moment"
                 raise LakeConflict(message) from error
+
+    @property
+    def number(self) -> int:
+        """The number of the newest row, or above it where watermarks moved since."""
+        return self._number
+
+    def _numbered(self, rows: pa.Table) -> pa.Table:
+        index = rows.schema.get_field_index(NUMBER)
+        if index < 0 or rows.column(index).null_count < rows.num_rows:
+            return rows
+        numbers = pa.array(range(self._number + 1, self._number + 1 + rows.num_rows), pa.int64())
+        return rows.set_column(index, rows.schema.field(index), numbers)

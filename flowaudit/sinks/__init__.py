@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import ClassVar, Protocol
+from typing import Protocol
 
 from flowaudit.exchange import Case
 from flowaudit.model import FindingEvent
@@ -59,17 +59,34 @@ class Result:
 class Sink(Protocol):
     """A place that events are sent to. One thread at a time sends."""
 
-    name: str
-    """Its name in configuration, metrics and messages."""
-    batch: ClassVar[int]
-    """How many events one `send` takes at most."""
-    kinds: ClassVar[frozenset[FindingEvent]]
-    """The events it gets where the configuration does not choose."""
-    gets_muted: ClassVar[bool]
-    """Whether it also gets events of findings under a mute."""
-    refresh: ClassVar[timedelta | None]
-    """None: it gets each event once, in order. Else it keeps no history of its own: at this interval it gets the newest
-    event of every finding that is open or was resolved within the last 15 minutes."""
+    @property
+    def name(self) -> str:
+        """Its name in configuration, metrics and messages."""
+        ...
+
+    @property
+    def batch(self) -> int:
+        """How many events one `send` takes at most."""
+        ...
+
+    @property
+    def kinds(self) -> frozenset[FindingEvent]:
+        """The events it gets where the configuration does not choose."""
+        ...
+
+    @property
+    def gets_muted(self) -> bool:
+        """Whether it also gets events of findings under a mute."""
+        ...
+
+    @property
+    def refresh(self) -> timedelta | None:
+        """None: it gets each event once, in order.
+
+        Else it keeps no history of its own: at this interval it gets the newest event of every finding that is open or
+        was resolved within the last 15 minutes.
+        """
+        ...
 
     def send(self, events: Sequence[Event]) -> Result:
         """Send events, in order, within the time limit.

@@ -248,26 +248,26 @@ class TestStrangers:
         """What no inventory lists is found in new records, and not again in later ones."""
         history.record(lake, look(ONE, interfaces=(interface(),)))
         fill(lake, "eni-1", "eni-2", None, region=REGION, vpc_id="vpc-1", subnet_id="subnet-1")
-        found, batch = history.strangers(lake)
+        found, batch = history.unlisted(lake)
         assert found == (interface("eni-2", subnet_id="subnet-1", status=SEEN_IN_LOGS),)
-        assert history.record_strangers(lake, found, batch, ONE) == 1
+        assert history.record_unlisted(lake, found, batch, ONE) == 1
         fill(lake, "eni-2")
-        found, batch = history.strangers(lake)
+        found, batch = history.unlisted(lake)
         assert (found, batch) == ((), 2)
-        assert history.record_strangers(lake, found, batch, TWO) == 0
-        assert history.strangers(lake) == ((), 2)
+        assert history.record_unlisted(lake, found, batch, TWO) == 0
+        assert history.unlisted(lake) == ((), 2)
 
     def test_records_may_tell_little(self, lake: Lake) -> None:
         """A format without region and VPC leaves them unknown."""
         fill(lake, "eni-2")
-        found, _ = history.strangers(lake)
+        found, _ = history.unlisted(lake)
         assert found == (Interface(interface_id="eni-2", account_id=ACCOUNT, region="", status=SEEN_IN_LOGS),)
 
     def test_they_do_not_vanish_and_may_be_listed_later(self, lake: Lake) -> None:
         """That an inventory does not list them is no news; once it does they have the history of any other."""
         fill(lake, "eni-2", region=REGION)
-        found, batch = history.strangers(lake)
-        history.record_strangers(lake, found, batch, ONE)
+        found, batch = history.unlisted(lake)
+        history.record_unlisted(lake, found, batch, ONE)
         assert history.record(lake, look(TWO))["interfaces"] == 0
         assert history.record(lake, look(THREE, interfaces=(interface("eni-2"),)))["interfaces"] == 1
         assert history.record(lake, look(FOUR))["interfaces"] == 1

@@ -1,0 +1,332 @@
+"""The stages of the daemon as data: one row each, from which schedule, metrics, `run --once` and readiness are made."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from functools import reduce
+from threading import Event
+from typing import Any, Protocol
+
+import structlog
+
+from flowaudit import sql
+from flowaudit.app import App
+from flowaudit.collect import Workers, collect
+from flowaudit.coverage import State, coverage
+from flowaudit.deliver import Deliverer
+from flowaudit.detect import detect
+from flowaudit.discover import discover
+from flowaudit.doctor import capabilities
+from flowaudit.errors import FlowauditError, Stopped
+from flowaudit.inventory.asking import REASONS
+from flowaudit.inventory.workloads.kinds import KINDS
+from flowaudit.metrics import Labels, Metrics
+from flowaudit.model import (
+    CollectReport,
+    CoverageReport,
+    DeliverReport,
+    DetectReport,
+    DiscoverReport,
+    FindingEvent,
+    ObjectReport,
+    Outcome,
+    Visibility,
+    Window,
+)
+from flowaudit.topology import Owner
+
+LOGGED = 10
+"""How many of one collect's problems are logged one by one."""
+OPEN = """
+SELECT detector, severity, count(*) AS number, sum(bytes) AS bytes, epoch(min(first_seen)) AS since
+FROM findings_current WHERE state = 'open' GROUP BY detector, severity
+"""
+DAY = timedelta(days=1)
+FINAL = timedelta(minutes=30)
+"""Age at which the coverage of a minute no longer changes, as a rule: records come up to 25 minutes late."""
+PATIENCE = timedelta(minutes=2)
+"""How long the first run of a stage waits for the first run of the one before it to end."""
+
+log = structlog.stdlib.get_logger("flowaudit.daemon")
+
+
+@dataclass(slots=True)
+class Run:
+    """One run of a stage, and what failed in it, a line each: counted and logged as it happens."""
+
+    stage: str
+    metrics: Metrics
+    stop: Event
+    once: bool = False
+    failures: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+    @contextmanager
+    def caught(self, **where: str) -> Iterator[None]:
+        """Let nothing out but what ends the process; a stop is no failure."""
+        try:
+            yield
+        except Stopped:
+            pass
+        except FlowauditError as error:
+            self.fail(error, str(error))
+            log.error("job failed", job=self.stage, error=str(error), **where)  # noqa: TRY400  the message says it all
+        except Exception as error:  # a fault in one run must not end all later ones
+            self.fail(error, f"{type(error).__name__}: {error} (a fault in flowaudit: see the log)")
+            log.exception("job failed", job=self.stage, error=repr(error), **where)
+
+    def fail(self, error: BaseException, line: str) -> None:
+        """Note a failure."""
+        self.failures.append(line)
+        self.metrics.failed(self.stage, error)
+
+
+class Work(Protocol):
+    """What a stage does, for one application; keeps what it needs from run to run."""
+
+    def __init__(self, app: App) -> None:
+        """Prepare it; raises ConfigError where the configuration is wrong."""
+
+    def __call__(self, run: Run) -> Any:  # noqa: ANN401
+        """Run once and return the report, None where nothing was done; what is to be counted goes to `run.metrics`."""
+
+    @property
+    def before(self) -> Any:  # noqa: ANN401
+        """The report before any run."""
+
+
+class Discovery:
+    """Inventory of what exists in AWS. AWS out of reach is a warning and no failure: the rest goes on without it."""
+
+    def __init__(self, app: App) -> None:
+        self._app, self._logged = app, set[str]()
+
+    @property
+    def before(self) -> DiscoverReport:
+        """No detector sees anything yet."""
+        detectors = self._app.sound_catalogue.detectors
+        return DiscoverReport(visibility={(detector, str(Visibility.NONE)): 1 for detector in detectors})
+
+    def __call__(self, run: Run) -> DiscoverReport:
+        """Take the inventory."""
+        places, unreachable = self._app.regions()
+        found = discover(self._app.lake, places, self._app.rules, stop=run.stop)
+        visible = {
+            (each.detector, str(visibility)): int(each.visibility is visibility)
+            for each in capabilities(self._app.lake, self._app.sound_catalogue)
+            for visibility in Visibility
+        }
+        report = replace(found, unreachable=tuple(unreachable), visibility=visible)
+        run.metrics.record(report)
+        run.warnings += [*unreachable, *map(str, report.gaps)]
+        for line in run.warnings:
+            if line not in self._logged:  # once for as long as it lasts
+                log.warning("no answer from AWS", problem=line)
+        self._logged = set(run.warnings)
+        if any(report.changes.values()):
+            log.info("inventory changed", **report.changes)
+        return report
+
+
+class Collection:
+    """Log objects of every source, one source after the other."""
+
+    before = CollectReport()
+
+    def __init__(self, app: App) -> None:
+        self._app, self._started = app, datetime.now(UTC)
+
+    def __call__(self, run: Run) -> CollectReport | None:
+        """Collect what is new."""
+        reports = []
+        for source, window in self._app.sources([], None, datetime.now(UTC)):
+            if run.stop.is_set():
+                break
+            with run.caught(source=source.uri):
+                workers = Workers(patient=True, stop=run.stop, on_batch=lambda done: run.metrics.record(self._in(done)))
+                report = collect([(source, window)], self._app.lake, workers, self._app.atlas())
+                _log(source.uri, report)
+                reports.append(report)
+        # One source out of reach leaves the rest ready.
+        return _together(reports) if reports else None
+
+    def _in(self, done: Sequence[ObjectReport]) -> CollectReport:
+        """Return the report of a batch that is in the lake; delays are of objects that landed while this ran."""
+        now = datetime.now(UTC)
+        landed = [each.object.modified for each in done if each.outcome is Outcome.COLLECTED]
+        delays = tuple(max(0.0, (now - at).total_seconds()) for at in landed if at >= self._started)
+        return replace(reduce(CollectReport.plus, done, CollectReport()), delays=delays)
+
+
+class Detection:
+    """Detectors whose turn it is, and the findings that are open afterwards."""
+
+    before = DetectReport()
+
+    def __init__(self, app: App) -> None:
+        self._app, self._mutes = app, app.mutes
+        self._next: dict[str, float] = {}
+
+    def __call__(self, run: Run) -> DetectReport:
+        """Evaluate what is new."""
+        app, due = self._app, self._due(time.monotonic())
+        done = detect(
+            app.lake, app.sound_catalogue, only=set(due), stop=run.stop, mutes=self._mutes, covered=app.covered
+        )
+        self._next |= due
+        for detector, message in done.failures.items():
+            log.error("detector failed", detector=detector, error=message)
+        run.failures += done.failures.values()
+        if done.events:
+            log.info("findings changed", **done.events)
+        rows = {(row["detector"], row["severity"]): row for row in self._open()}
+        report = replace(
+            done,
+            open={labels: row["number"] for labels, row in rows.items()},
+            open_bytes={labels: row["bytes"] for labels, row in rows.items()},
+            open_since={labels: row["since"] for labels, row in rows.items()},
+        )
+        run.metrics.record(report)
+        return report
+
+    def _due(self, now: float) -> dict[str, float]:
+        """Return the detectors whose turn it is, each with the time of its next one."""
+        slack = self._app.config.schedule.detect.total_seconds() / 2
+        detectors = self._app.sound_catalogue.detectors.values()
+        return {
+            each.id: now + each.every.total_seconds() - slack
+            for each in detectors
+            if now >= self._next.get(each.id, now)
+        }
+
+    def _open(self) -> list[dict[str, Any]]:
+        view = {"findings_current": self._app.sound_catalogue.views["findings_current"]}
+        with sql.connect(self._app.lake, tables=("findings",), views=view) as lake:
+            return lake.query(OPEN).to_pylist()
+
+
+class Delivery:
+    """Events of findings to every sink."""
+
+    def __init__(self, app: App) -> None:
+        self._deliverer = Deliverer(app.events, app.sinks)
+        self._logged: dict[str, str] = {}
+
+    @property
+    def before(self) -> DeliverReport:
+        """Every sink is up."""
+        return self._deliverer.report()
+
+    def __call__(self, run: Run) -> DeliverReport:
+        """Send what is due."""
+        report = self._deliverer.run(run.stop, until_done=run.once)
+        run.metrics.record(report)
+        for sink, error in report.errors.items():
+            if self._logged.get(sink) != error:  # once for as long as it lasts
+                log.warning("sink takes no events", sink=sink, error=error)
+        for sink in set(self._logged) - set(report.errors):
+            log.info("sink takes events again", sink=sink)
+        self._logged = dict(report.errors)
+        run.warnings += [f"sink {sink}: {error}" for sink, error in report.errors.items()]
+        return report
+
+
+class Covering:
+    """How much of the lifetime of interfaces flow logs cover."""
+
+    before = CoverageReport()
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+        self._final: datetime | None = None
+
+    def __call__(self, run: Run) -> CoverageReport:
+        """Measure the last 24 hours, and the minutes that became final."""
+        now = datetime.now(UTC)
+        day = coverage(self._app.lake, self._app.sound_catalogue.views, Window(now - DAY, now), now)
+        until = (now - FINAL).replace(second=0, microsecond=0)
+        since = self._final or until - self._app.config.schedule.coverage
+        final: Mapping[str, int] = {}
+        if since < until:
+            views = self._app.sound_catalogue.views
+            final = coverage(self._app.lake, views, Window(max(since, until - DAY), until), now).minutes
+        self._final = max(until, since)
+        report = CoverageReport(
+            interface_seconds={state: 60 * minutes for state, minutes in day.minutes.items()},
+            final_seconds={state: 60 * minutes for state, minutes in final.items() if state != State.PENDING},
+            gaps=day.silent(),
+            blind_workloads=len(day.blind_workloads()),
+        )
+        run.metrics.record(report)
+        return report
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """A stage: `name` is its key in [schedule], its label in metrics and its job.
+
+    Its first run waits for the first run of the stage `after`; readiness waits for its first success if `is_needed`.
+    """
+
+    name: str
+    work: Callable[[App], Work]
+    after: str | None = None
+    is_needed: bool = False
+
+    def every(self, app: App) -> timedelta:
+        """Return its interval."""
+        interval: timedelta = getattr(app.config.schedule, self.name)
+        return interval
+
+
+STAGES = (
+    Stage("discover", Discovery),
+    Stage("collect", Collection, after="discover", is_needed=True),
+    Stage("detect", Detection, after="collect", is_needed=True),
+    Stage("deliver", Delivery),
+    Stage("coverage", Covering, after="collect"),
+)
+"""Every stage, in the order of one cycle."""
+
+
+def labels(app: App) -> Labels:
+    """Return the values that labels of metrics are known to take."""
+    detectors = app.sound_catalogue.detectors.values()
+    return {
+        ("owner",): [(owner,) for owner in Owner],
+        ("kind",): [(each.kind,) for each in KINDS],
+        ("reason",): [(reason,) for reason in REASONS],
+        ("detector",): [(each.id,) for each in detectors],
+        ("detector", "severity"): [(each.id, str(each.severity)) for each in detectors],
+        ("detector", "visibility"): [(each.id, str(visibility)) for each in detectors for visibility in Visibility],
+        ("event",): [(event,) for event in FindingEvent],
+        ("state",): [(state,) for state in State],
+        ("sink",): [(each.name,) for each in app.config.sinks],
+    }
+
+
+def _log(source: str, report: CollectReport) -> None:
+    if report.objects or report.problems:
+        log.info("collected", source=source, **report.summary())
+    for problem in report.problems[:LOGGED]:
+        log.warning("object not collected", problem=problem)
+    if len(report.problems) > LOGGED:
+        log.warning("more objects not collected", number=len(report.problems) - LOGGED)
+
+
+def _together(reports: list[CollectReport]) -> CollectReport:
+    """Add up the reports of several sources."""
+    figures: Counter[str] = Counter()
+    for report in reports:
+        figures.update(report.summary())
+    summed: dict[str, Any] = dict(figures)
+    return CollectReport(
+        **summed,
+        last_record=max(filter(None, (report.last_record for report in reports)), default=None),
+        problems=tuple(problem for report in reports for problem in report.problems),
+    )

@@ -1,0 +1,219 @@
+"""Lake → sinks: each sink follows the log of events at its own pace.
+
+How far a sink has come and what it refused (dead letters) is committed to the lake after the events were sent: an event
+is sent at least once, each time with the same idempotency key. Each sink sends from a thread of its own, so one that
+hangs delays no other; one that is down is tried again after a pause, and its events wait in the log.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from threading import Event as Stop
+
+import pyarrow as pa
+
+from flowaudit.config import SinkSettings
+from flowaudit.deliver.channel import Channel, letter
+from flowaudit.deliver.events import Log
+from flowaudit.errors import ConfigError, LakeConflict, SinkError
+from flowaudit.lake import Lake
+from flowaudit.model import DeliverReport
+from flowaudit.schema import DEAD_LETTERS
+from flowaudit.sinks import Event, Sink
+
+__all__ = ["Deliverer", "Log", "Standing", "replay", "standing"]
+
+WAIT, WAIT_ONCE = 4.0, 60.0
+"""Seconds that one delivery waits for sinks: on schedule, and where it is to end with everything sent."""
+STUCK = 60.0
+"""Seconds after which a sink that is still sending counts as one that takes nothing."""
+KEPT = timedelta(minutes=15)
+"""How long sinks that keep no history get resolved findings: as Prometheus does (`resolvedRetention`)."""
+TRIES = 5
+"""How often progress is committed anew because another process wrote at the same moment."""
+
+
+class Deliverer:
+    """All sinks of a configuration. One thread at a time runs it."""
+
+    def __init__(self, log: Log, sinks: Iterable[tuple[Sink, SinkSettings]], started: datetime | None = None) -> None:
+        """Sinks that are new to the lake get the events from `started`, by default now, on, or all."""
+        self._log, self._started = log, started or datetime.now(UTC)
+        self._channels = [Channel(sink, settings) for sink, settings in sinks]
+        self._is_known = False
+
+    def run(self, stop: Stop, *, until_done: bool = False) -> DeliverReport:
+        """Send what is due and return what became of it; raises LakeError, QueryError.
+
+        On schedule this waits a few seconds for the sinks, whose threads go on; `until_done` it goes on until each
+        sink has everything or fails, a minute at most.
+        """
+        if self._channels and self._log.lake.exists():
+            self._enrol()
+            deadline = time.monotonic() + (WAIT_ONCE if until_done else WAIT)
+            while self._pass(stop, deadline) and until_done and time.monotonic() < deadline:
+                pass
+        return self.report()
+
+    def report(self) -> DeliverReport:
+        """Return how the sinks are, and what they took and refused since the last report."""
+        idle = [channel for channel in self._channels if not channel.is_busy]
+        report = DeliverReport(
+            events={channel.name: channel.accepted for channel in idle},
+            failures={channel.name: channel.failures for channel in idle},
+            dead_letters={channel.name: channel.refused for channel in idle},
+            pending={channel.name: channel.pending for channel in self._channels},
+            up={channel.name: int(channel.error is None) for channel in self._channels},
+            last_success={channel.name: channel.last_success for channel in self._channels},
+            errors={channel.name: channel.error for channel in self._channels if channel.error is not None},
+        )
+        for channel in idle:
+            channel.accepted = channel.failures = channel.refused = 0
+        return report
+
+    def _enrol(self) -> None:
+        """Look up how far each sink has come; one that is new to the lake begins where its settings say."""
+        if self._is_known:
+            return
+        self._log.lake.create()
+        known = self._log.lake.log("dead_letters")
+        for channel in self._channels:
+            stored = known.watermark(_application(channel.name))
+            channel.committed = stored - 1 if stored else None
+            is_new = channel.committed is None and channel.settings.start == "now"
+            channel.watermark = self._log.position(self._started) if is_new else channel.committed or 0
+        self._commit()
+        self._is_known = True
+
+    def _pass(self, stop: Stop, deadline: float) -> bool:
+        """Send each sink its next events and commit what came of it; return whether a sink may have more."""
+        newest = self._log.newest()
+        begun = [channel for channel in self._channels if channel.may_send and self._begin(channel, newest, stop)]
+        for channel in self._channels:
+            channel.join(deadline - time.monotonic())
+        self._commit()
+        for channel in self._channels:
+            self._count(channel, newest)
+        return any(channel.error is None for channel in begun) and not stop.is_set()
+
+    def _begin(self, channel: Channel, newest: int, stop: Stop) -> bool:
+        if channel.sink.refresh is not None:
+            return self._refresh(channel, newest, stop)
+        if channel.watermark is None or channel.watermark >= newest:
+            return False
+        events, until = self._log.due(channel.sink, channel.settings, channel.watermark)
+        if not events:
+            channel.watermark = newest if until is None else until
+            return until is not None
+        channel.start(events, newest if until is None else until, stop)
+        return True
+
+    def _refresh(self, channel: Channel, newest: int, stop: Stop) -> bool:
+        """Send how all findings stand, where that is due or something has changed."""
+        now = time.monotonic()
+        is_due = channel.refreshed_at is None or now >= channel.refreshed_at + _seconds(channel.sink.refresh)
+        if not is_due and channel.watermark == newest:
+            return False
+        events = self._log.standing(channel.sink, channel.settings, datetime.now(UTC) - KEPT)
+        channel.refreshed_at, channel.watermark = now, newest
+        channel.start(events, newest, stop)
+        return False  # nothing waits for it
+
+    def _count(self, channel: Channel, newest: int) -> None:
+        """Look up how many events wait, where that can have changed."""
+        if channel.is_busy or channel.watermark is None or channel.sink.refresh is not None:
+            return
+        if channel.watermark >= newest:
+            channel.pending = 0
+        elif channel.counted != (channel.watermark, newest):
+            channel.pending = self._log.pending(channel.sink, channel.settings, channel.watermark)
+            channel.counted = (channel.watermark, newest)
+
+    def _commit(self) -> None:
+        """Write down how far the idle sinks have come, and what they refused."""
+        moved = [each for each in self._channels if not each.is_busy and (each.letters or _is_ahead(each))]
+        if not moved:
+            return
+        letters = [row for channel in moved for row in channel.letters]
+        marks = {_application(each.name): each.watermark + 1 for each in moved if each.watermark is not None}
+        _write(self._log.lake, letters, marks)
+        for channel in moved:
+            channel.letters, channel.committed = [], channel.watermark
+
+
+def _is_ahead(channel: Channel) -> bool:
+    return channel.sink.refresh is None and channel.watermark is not None and channel.watermark != channel.committed
+
+
+def _seconds(span: timedelta | None) -> float:
+    return span.total_seconds() if span else 0.0
+
+
+def _application(sink: str) -> str:
+    """Return the id of the application transaction of a sink; its number is one more than the watermark."""
+    return f"flowaudit/deliver/{sink}"
+
+
+def _write(lake: Lake, letters: Sequence[dict[str, object]], marks: dict[str, int]) -> None:
+    """Append dead letters and move watermarks; once more if another process came first."""
+    for attempt in range(1, TRIES + 1):
+        try:
+            return lake.log("dead_letters").commit(pa.Table.from_pylist(list(letters), DEAD_LETTERS), marks)
+        except LakeConflict:
+            if attempt == TRIES:
+                raise
+    raise AssertionError
+
+
+# --- for people -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How a sink stands by what the lake knows: None where it has never been run."""
+
+    sink: Sink
+    settings: SinkSettings
+    pending: int | None
+    dead_letters: int
+
+
+def standing(log: Log, sinks: Iterable[tuple[Sink, SinkSettings]]) -> list[Standing]:
+    """Return how each sink stands; raises LakeError, QueryError."""
+    if not log.lake.exists():
+        return [Standing(sink, settings, None, 0) for sink, settings in sinks]
+    log.lake.create()
+    known, dead = log.lake.log("dead_letters"), [row["sink"] for row in log.dead_letters(None)]
+    found = []
+    for sink, settings in sinks:
+        stored = known.watermark(_application(settings.name))
+        pending = log.pending(sink, settings, stored - 1) if stored and sink.refresh is None else None
+        found.append(Standing(sink, settings, pending, dead.count(settings.name)))
+    return found
+
+
+def replay(log: Log, sink: Sink, name: str, events: Sequence[Event]) -> tuple[int, dict[str, str]]:
+    """Send events again with their idempotency keys; return how many were accepted, and why others were not, by id.
+
+    Dead letters among them that are accepted are dead letters no more. Raises SinkError, with what was accepted noted.
+    """
+    letters: list[dict[str, object]] = []
+    problems: dict[str, str] = {}
+    accepted = 0
+    try:
+        for start in range(0, len(events), sink.batch):
+            batch = events[start : start + sink.batch]
+            result = sink.send(batch)
+            problems |= {**result.refused, **result.failed}
+            taken = [event for event in batch if event.id not in problems]
+            accepted += len(taken)
+            letters += [letter(name, event, "replayed", "") for event in taken]
+    except (SinkError, ConfigError) as error:
+        raise SinkError(f"{accepted} of {len(events)} events were accepted, then: {error}") from error
+    finally:
+        if letters:
+            _write(log.lake, letters, {})
+    return accepted, problems

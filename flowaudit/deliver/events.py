@@ -1,0 +1,89 @@
+"""The log of events as sinks read it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from flowaudit import sql
+from flowaudit.catalogue import Catalogue
+from flowaudit.config import SinkSettings
+from flowaudit.exchange import Case
+from flowaudit.findings import Finding
+from flowaudit.lake import Lake
+from flowaudit.model import FindingEvent, Severity
+from flowaudit.sinks import Event, Sink
+from flowaudit.sql.internal import statement
+
+MOST = 500
+"""How many events are read at once for one sink."""
+VIEWS = ("finding_events",)
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    """The events in a lake; `home` is the region of findings that name none."""
+
+    lake: Lake
+    catalogue: Catalogue
+    home: str | None = None
+
+    def newest(self) -> int:
+        """Return the number of the newest event, 0 where there is none; raises LakeError."""
+        return self.lake.log("findings").number
+
+    def position(self, before: datetime) -> int:
+        """Return the number of the newest event that happened before a time, 0 where there is none."""
+        return int(self._rows("log_position", {"before": before})[0]["position"])
+
+    def due(self, sink: Sink, settings: SinkSettings, after: int) -> tuple[list[Event], int | None]:
+        """Return the next events for a sink, and the number up to which these are all; None: up to the newest.
+
+        At most `MOST`: as many may be left.
+        """
+        rows = self._rows("due_events", _filter(sink, settings) | {"after": after, "most": MOST})
+        until = rows[-1]["event_number"] if len(rows) == MOST else None
+        return self._wanted(rows, settings), until
+
+    def standing(self, sink: Sink, settings: SinkSettings, resolved_since: datetime) -> list[Event]:
+        """Return the newest event of each finding that is open or was resolved since a time, for a sink."""
+        params = _filter(sink, settings)
+        del params["events"]
+        return self._wanted(self._rows("standing_events", params | {"resolved_since": resolved_since}), settings)
+
+    def pending(self, sink: Sink, settings: SinkSettings, after: int) -> int:
+        """Return how many events wait for a sink."""
+        rows = self._rows("pending_events", _filter(sink, settings) | {"after": after})
+        return sum(row["events"] for row in rows if settings.takes(row["detector"]))
+
+    def numbered(self, numbers: Sequence[int]) -> list[Event]:
+        """Return events by their numbers, in the order of the log."""
+        return [self._event(row) for row in self._rows("numbered_events", {"numbers": list(numbers)})]
+
+    def dead_letters(self, sink: str | None) -> list[dict[str, Any]]:
+        """Return the events that a sink (None: any) refused and that were not replayed since."""
+        return self._rows("dead_letters", {"sink": sink})
+
+    def _wanted(self, rows: Sequence[Mapping[str, Any]], settings: SinkSettings) -> list[Event]:
+        return [self._event(row) for row in rows if settings.takes(row["detector"])]
+
+    def _event(self, row: Mapping[str, Any]) -> Event:
+        detector = self.catalogue.detectors.get(row["detector"])
+        case = Case(Finding.of(row), row["opened_at"], row["at"], detector, self.home)
+        return Event(row["event_number"], row["seq"], FindingEvent(row["event"]), row["at"], case)
+
+    def _rows(self, name: str, params: Mapping[str, Any]) -> list[dict[str, Any]]:
+        views = {view: self.catalogue.views[view] for view in VIEWS}
+        with sql.connect(self.lake, tables=("findings", "dead_letters"), views=views) as log:
+            return log.query(statement(name), params).to_pylist()
+
+
+def _filter(sink: Sink, settings: SinkSettings) -> dict[str, Any]:
+    events = sink.kinds if settings.events is None else settings.events
+    return {
+        "events": [str(event) for event in events],
+        "severities": [str(each) for each in Severity if each.rank >= settings.min_severity.rank],
+        "muted": sink.gets_muted,
+    }

@@ -1,0 +1,11 @@
+/* How many events after a place in the log a sink is to get, by detector. */
+SELECT
+  detector,
+  count(*) AS events
+FROM findings
+WHERE
+  event_number > $after
+  AND list_contains($events, event)
+  AND list_contains($severities, severity)
+  AND ($muted OR until IS NULL OR event = 'muted')
+GROUP BY detector
