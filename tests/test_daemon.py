@@ -435,8 +435,8 @@ class TestJobs:
     def test_coverage_that_cannot_be_told_is_no_failure(self, tmp_path: Path, metrics: Metrics, capfd: Any) -> None:
         """A view that breaks it: a warning says so, and the detect went well."""
         broken = app(tmp_path)
-        views = {**broken.sound_catalogue.views, "coverage_spans": "SELECT nonsense"}
-        object.__setattr__(broken, "sound_catalogue", replace(broken.sound_catalogue, views=views, detectors={}))
+        views = {**broken.catalogue.views, "coverage_spans": "SELECT nonsense"}
+        object.__setattr__(broken, "catalogue", replace(broken.catalogue, views=views, detectors={}))
         configure()
         assert Jobs(broken, metrics, Event()).detect()[1] == []
         assert "coverage not known" in capfd.readouterr().err

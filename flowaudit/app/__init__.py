@@ -43,27 +43,18 @@ class App:
 
     @cached_property
     def catalogue(self) -> Catalogue:
-        """Every query, shipped and the user's own; raises CatalogueError and ConfigError naming all mistakes."""
-        return self._catalogue(strict=True)
-
-    @cached_property
-    def sound_catalogue(self) -> Catalogue:
-        """As `catalogue`, but files with mistakes are left out and told of in its `problems`; raises ConfigError."""
-        return self._catalogue(strict=False)
-
-    def _catalogue(self, *, strict: bool) -> Catalogue:
+        """Every sound query, shipped and the user's own, with the problems of the others; raises ConfigError."""
         return catalogue.load(
             [shipped("queries"), *self.config.queries.paths],
             policy=self.config.policy.model_dump(),
             overrides=self.config.detectors,
-            strict=strict,
         )
 
     @cached_property
     def mutes(self) -> tuple[Mute, ...]:
         """The mutes of the configuration; raises ConfigError where one is for nothing that a detector could find."""
-        detectors = self.sound_catalogue.detectors
-        left_out = {*self.config.detectors, *(problem.file.stem for problem in self.sound_catalogue.problems)}
+        detectors = self.catalogue.detectors
+        left_out = {*self.config.detectors, *(problem.file.stem for problem in self.catalogue.problems)}
         for number, mute in enumerate(self.config.mutes):
             known = detectors.get(mute.detector)
             if known is None and mute.detector not in left_out:
@@ -104,7 +95,7 @@ class App:
     @cached_property
     def covered(self) -> Witness:
         """What tells whether a finding's silence proves anything."""
-        return Witness(self.lake, self.sound_catalogue.views)
+        return Witness(self.lake, self.catalogue.views)
 
     @cached_property
     def rules(self) -> Rules:

@@ -70,7 +70,7 @@ class Daemon:
         self._app = app
         self.stop = threading.Event()
         self._woken: set[str] = set()
-        catalogue = app.sound_catalogue
+        catalogue = app.catalogue
         self.metrics = Metrics(__version__, {each.id: each.severity for each in catalogue.detectors.values()})
         self.metrics.problems(len(catalogue.problems))
         for problem in catalogue.problems:

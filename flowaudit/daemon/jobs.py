@@ -102,7 +102,7 @@ class Jobs:
 
     def cycle(self) -> Cycle:
         """Run every stage once, in the order of the road."""
-        broken = [str(problem) for problem in self._app.sound_catalogue.problems]
+        broken = [str(problem) for problem in self._app.catalogue.problems]
         discovered, unanswered, lost = self.discover()
         collected, missed = self.collect()
         detected, failed = self.detect()
@@ -124,7 +124,7 @@ class Jobs:
             unanswered = [*unreached, *map(str, report.gaps)]
             self._metrics.discovered(report, len(unreached))
             self._warn(unanswered)
-            self._metrics.capabilities(capabilities(self._app.lake, self._app.sound_catalogue))
+            self._metrics.capabilities(capabilities(self._app.lake, self._app.catalogue))
             if any(report.changes.values()):
                 log.info("inventory changed", **report.changes)
         self._end(failures, started, done=bool(reports), well=not unanswered)
@@ -158,7 +158,7 @@ class Jobs:
         failures, reports, started = Failures("detect", self._metrics), [], time.monotonic()
         due = self._due(started)
         with failures.caught():
-            queries = self._app.sound_catalogue
+            queries = self._app.catalogue
             report = detect(
                 self._app.lake,
                 queries,
@@ -187,7 +187,7 @@ class Jobs:
         self._covered_at, moment = now, datetime.now(UTC)
         try:
             window = Window(moment - COVERED, moment)
-            found = coverage(self._app.lake, self._app.sound_catalogue.views, window, moment)
+            found = coverage(self._app.lake, self._app.catalogue.views, window, moment)
         except FlowauditError as error:
             log.warning("coverage not known", error=str(error))
             return
@@ -214,7 +214,7 @@ class Jobs:
     def _due(self, now: float) -> dict[str, float]:
         """Return the detectors whose turn it is, each with the time of its next one."""
         slack = self._app.config.schedule.detect.total_seconds() / 2
-        detectors = self._app.sound_catalogue.detectors.values()
+        detectors = self._app.catalogue.detectors.values()
         return {
             each.id: now + each.every.total_seconds() - slack
             for each in detectors
@@ -222,7 +222,7 @@ class Jobs:
         }
 
     def _open(self) -> Mapping[tuple[str, str], int]:
-        view = {"findings_current": self._app.sound_catalogue.views["findings_current"]}
+        view = {"findings_current": self._app.catalogue.views["findings_current"]}
         with sql.connect(self._app.lake, tables=("findings",), views=view) as lake:
             return {(row["detector"], row["severity"]): row["n"] for row in lake.query(OPEN).to_pylist()}
 
