@@ -8,17 +8,11 @@ from datetime import datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from flowaudit import catalogue, ipranges
 from flowaudit.app.aws import Region, client, home_region, regions, storage_options
 from flowaudit.config import Config, LocalSource, Mute, S3Source, shipped, source
-from flowaudit.coverage import Witness
 from flowaudit.errors import ConfigError
-from flowaudit.inventory import history
 from flowaudit.lake import Lake
 from flowaudit.model import Window
-from flowaudit.paths import Atlas
-from flowaudit.sources import Source, local, s3
-from flowaudit.topology import IpRange, Topology
 
 __all__ = ["App", "Region", "client", "home_region", "storage_options"]
 
@@ -26,7 +20,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from flowaudit.catalogue import Catalogue
+    from flowaudit.coverage import Witness
     from flowaudit.inventory.attribution import Rules
+    from flowaudit.paths import Atlas
+    from flowaudit.sources import Source
 
 
 @dataclass(frozen=True)
@@ -44,6 +41,8 @@ class App:
     @cached_property
     def catalogue(self) -> Catalogue:
         """Every sound query, shipped and the user's own, with the problems of the others; raises ConfigError."""
+        from flowaudit import catalogue
+
         return catalogue.load(
             [shipped("queries"), *self.config.queries.paths],
             policy=self.config.policy.model_dump(),
@@ -73,6 +72,8 @@ class App:
         return [(self._source(each), span or _lookback(each, now)) for each in settings]
 
     def _source(self, settings: LocalSource | S3Source) -> Source:
+        from flowaudit.sources import local, s3
+
         declared = settings.format
         if isinstance(settings, S3Source):
             return s3.S3Source(settings.uri, self._s3, declared)
@@ -80,6 +81,11 @@ class App:
 
     def atlas(self) -> Atlas:
         """Return what the lake knows of the network, as new as the lake; raises LakeError."""
+        from flowaudit import ipranges
+        from flowaudit.inventory import history
+        from flowaudit.paths import Atlas
+        from flowaudit.topology import IpRange, Topology
+
         versions = self.lake.versions("topology", "interfaces", "ip_ranges")
         if self._atlas.get("versions") != versions:
             known = history.topology(self.lake) if self.lake.exists() else Topology()
@@ -95,12 +101,14 @@ class App:
     @cached_property
     def covered(self) -> Witness:
         """What tells whether a finding's silence proves anything."""
+        from flowaudit.coverage import Witness
+
         return Witness(self.lake, self.catalogue.views)
 
     @cached_property
     def rules(self) -> Rules:
         """What interfaces are known to be SageMaker's by."""
-        from flowaudit.inventory.attribution import rules  # noqa: PLC0415  botocore, for those who ask AWS only
+        from flowaudit.inventory.attribution import rules
 
         return rules(self.config.scope, self.config.attribution)
 
