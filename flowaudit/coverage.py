@@ -40,6 +40,8 @@ VIEWS = (
     "blind_workloads",
 )
 """The views that are needed."""
+TABLES = ("flows", "interfaces", "workloads", "topology")
+"""The tables that these read."""
 TERMS = "SELECT TIMESTAMPTZ '{moment}' AS moment, INTERVAL {allowance} SECOND AS allowance"
 RECORDED = "SELECT min(first_record) AS oldest, max(last_record) AS newest FROM objects WHERE kept > 0"
 INVENTORIED = """
@@ -160,7 +162,7 @@ def coverage(
     terms = TERMS.format(moment=now.isoformat(), allowance=int(allowance.total_seconds()))
     needed = {name: select for name, select in views.items() if name in VIEWS} | {"coverage_terms": terms}
     around = Window(window.since - MARGIN, window.until + MARGIN)
-    with sql.connect(lake, views=needed, once=("coverage_spans",), window=around) as engine:
+    with sql.connect(lake, tables=TABLES, views=needed, once=("coverage_spans",), window=around) as engine:
         return _read(engine, window, now, recorded["newest"])
 
 

@@ -69,7 +69,7 @@ def write(tmp_path: Path) -> Write:
 
 def problems(folder: Path) -> list[str]:
     """What is wrong, file names without their folder."""
-    found = catalogue.load([folder], strict=False).problems
+    found = catalogue.load([folder]).problems
     return [str(problem).replace(f"{folder}/", "") for problem in found]
 
 
@@ -77,8 +77,8 @@ def problems(folder: Path) -> list[str]:
 
 
 def test_the_shipped_queries_are_sound() -> None:
-    """Every detector and view that comes with flowaudit passes its own checks, under the default policy."""
-    queries = catalogue.load([shipped("queries")], policy=Policy().model_dump())
+    """Every detector, view and report that comes with flowaudit passes its own checks, under the default policy."""
+    queries = catalogue.load([shipped("queries")], policy=Policy().model_dump(), afresh=True)
 
     assert {name: detector.severity.value for name, detector in queries.detectors.items()} == {
         "coverage-gap": "medium",
@@ -167,7 +167,7 @@ def test_views_may_use_each_other_in_any_order(write: Write) -> None:
     )
     queries = catalogue.load([folder])
 
-    assert list(queries.views) == ["c", "b", "a"]
+    assert list(queries.views) == ["a", "b", "c"]
     with sql.connect(None, views=queries.views) as connection:
         assert connection.query(queries.reports["r"].sql).column_names == ["interface_id"]
 
@@ -253,7 +253,7 @@ def test_a_costly_query_is_refused(
     costly = f"SELECT {head}, {value} AS n FROM range(1000000) AS a, range(1000000) AS b WHERE a.range > $most"
     costly = HEADER + PROSE + costly
     monkeypatch.setattr("flowaudit.catalogue.TRIAL", sql.Limits(**{"seconds": 20, "disk": "", **limits}))
-    queries = catalogue.load([write(detectors__costly=costly, detectors__good=GOOD)], strict=False)
+    queries = catalogue.load([write(detectors__costly=costly, detectors__good=GOOD)])
 
     assert list(queries.detectors) == ["good"]
     assert queries.problems[0].file.name == "costly.sql"
@@ -287,7 +287,7 @@ def test_all_mistakes_of_all_files_are_told_at_once(write: Write, tmp_path: Path
         reports__third="SELECT 1",
     )
     with pytest.raises(CatalogueError) as raised:
-        catalogue.load([folder])
+        catalogue.load([folder]).sound()
 
     places = [line.replace(f"{tmp_path}/", "").split(" ")[0] for line in str(raised.value).splitlines()]
     assert places == [
@@ -301,11 +301,13 @@ def test_all_mistakes_of_all_files_are_told_at_once(write: Write, tmp_path: Path
 
 
 def test_sound_files_work_beside_broken_ones(write: Write) -> None:
-    """If not strict, what is sound is returned together with what is wrong."""
-    queries = catalogue.load([write(detectors__good=GOOD, detectors__bad="nonsense")], strict=False)
+    """What is sound is returned together with what is wrong, and refused by those who want all or nothing."""
+    queries = catalogue.load([write(detectors__good=GOOD, detectors__bad="nonsense")])
 
     assert list(queries.detectors) == ["good"]
     assert len(queries.problems) == 1
+    with pytest.raises(CatalogueError, match="must begin with a header"):
+        queries.sound()
 
 
 def test_two_files_of_one_name_are_refused(write: Write) -> None:
@@ -318,7 +320,7 @@ def test_two_files_of_one_name_are_refused(write: Write) -> None:
 
 def problems_beside_shipped(folder: Path) -> list[str]:
     """What is wrong when a folder comes after the shipped ones."""
-    return [str(problem) for problem in catalogue.load([shipped("queries"), folder], strict=False).problems]
+    return [str(problem) for problem in catalogue.load([shipped("queries"), folder]).problems]
 
 
 def test_files_that_cannot_be_read_are_told(write: Write, tmp_path: Path) -> None:
@@ -384,7 +386,7 @@ def test_wrong_overrides_are_told(overrides: dict[str, Any], message: str, write
 
 def test_overrides_of_a_broken_detector_are_no_mistake(write: Write) -> None:
     """What is broken is told once, as broken."""
-    queries = catalogue.load([write(detectors__bad="nonsense")], overrides={"bad": Override()}, strict=False)
+    queries = catalogue.load([write(detectors__bad="nonsense")], overrides={"bad": Override()})
 
     assert len(queries.problems) == 1
 

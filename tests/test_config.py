@@ -285,7 +285,36 @@ BAD = {
     f'{MUTE}until = 2027-01-01\nreason = " "': "mutes[0].reason: must not be empty",
     f'{MUTE}until = 2027-01-01\nreason = "r"\nkey = {{ path = 1 }}': "mutes[0].key.path: must be text in quotes",
     f'{MUTE}until = 2027-01-01\nreason = "r"\nowners = "x"': "mutes[0].owners: no such key: did you mean owner?",
-    "[[sinks]]": "sinks: is not supported in this version: remove it",
+    "[[sinks]]": (
+        "sinks[0].type: is missing: "
+        "there are webhook, slack, pagerduty, alertmanager, sns, sqs, eventbridge, security_hub and ocsf"
+    ),
+    "[[sinks]]\ntype = 'slak'": (
+        "sinks[0].type: is no type of sink: "
+        "there are webhook, slack, pagerduty, alertmanager, sns, sqs, eventbridge, security_hub and ocsf"
+    ),
+    "[[sinks]]\ntype = 'slack'\nurl = 'https://hooks.example/hunter2'": (
+        'sinks[0].url: must be { env = "VARIABLE" } or { file = "/path" }: a secret is not written here itself'
+    ),
+    "[[sinks]]\ntype = 'webhook'\nurl = 'https://a:hunter2@hooks.example/'\nsecrets = [{ env = 'X' }]": (
+        "sinks[0].url: must be http:// or https:// and a host, without a user name or password"
+    ),
+    "[[sinks]]\ntype = 'webhook'\nurl = { env = 'X', file = 'y' }\nsecrets = [{ env = 'X' }]": (
+        'sinks[0].url: must be { env = "VARIABLE" } or { file = "/path" }: a secret is not written here itself'
+    ),
+    "[[sinks]]\ntype = 'sns'\ntopic_arn = 'findings'": (
+        "sinks[0].topic_arn: must be the ARN of a topic, as in arn:aws:sns:us-east-1:111122223333:findings"
+    ),
+    "[[sinks]]\ntype = 'ocsf'\nuri = 's3://bucket/events'": "sinks[0].uri: must be a file, or s3://bucket/prefix/",
+    "[[sinks]]\ntype = 'ocsf'\nuri = 'x'\nevents = ['closed']": (
+        "sinks[0].events[0]: must be one of 'opened', 'seen', 'reopened', 'resolved', 'muted' or 'unmuted'"
+    ),
+    "[[sinks]]\ntype = 'ocsf'\nuri = 'x'\nname = 'a b'": (
+        "sinks[0].name: must be lowercase letters, digits, - and _, at most 63: it labels metrics"
+    ),
+    "[[sinks]]\ntype = 'ocsf'\nuri = 'x'\n[[sinks]]\ntype = 'ocsf'\nuri = 'y'": (
+        "sinks: two sinks have the name 'ocsf': give each its own name"
+    ),
     "[setup]": "setup: is not supported in this version: remove it",
 }
 
@@ -311,7 +340,7 @@ BAD_VARIABLES = {
     "LAKE": "lake: must be a table",
     "DEBUG": (
         "debug: no such key: "
-        "there are attribution, aws, detectors, http, lake, mutes, policy, queries, schedule, scope, sources"
+        "there are attribution, aws, detectors, http, lake, mutes, policy, queries, schedule, scope, sinks, sources"
     ),
     "SCHEDULE__DETECT": (
         "schedule.detect: 'x' is no duration: write a whole number and s, m, h or d, as in 30s, 5m, 24h, 30d"
@@ -347,7 +376,8 @@ def test_all_mistakes_are_told_at_once(write: Write) -> None:
         "flowaudit.toml: schedule.collect: must be longer than nothing",
         "flowaudit.toml: schedule.detect: must be a duration in quotes, as in 30s, 5m, 24h, 30d",
         "flowaudit.toml: scope.keep: must be one of 'sagemaker' or 'all'",
-        "flowaudit.toml: sinks: is not supported in this version: remove it",
+        "flowaudit.toml: sinks[0].type: is missing: "
+        "there are webhook, slack, pagerduty, alertmanager, sns, sqs, eventbridge, security_hub and ocsf",
         "flowaudit.toml: sources[0].uri: must be s3://bucket/prefix/ (credentials come from AWS's own chain)",
         "flowaudit.toml: sources[1].uri: must be a path: a file, a folder or a glob",
     ]

@@ -459,8 +459,8 @@ class TestJobs:
     def test_coverage_that_cannot_be_measured_is_its_own_failure(self, tmp_path: Path, capfd: Any) -> None:
         """A view that breaks it fails the stage `coverage`, and the detect goes well."""
         broken = app(tmp_path)
-        views = {**broken.sound_catalogue.views, "coverage_spans": "SELECT nonsense"}
-        object.__setattr__(broken, "sound_catalogue", replace(broken.sound_catalogue, views=views, detectors={}))
+        views = {**broken.catalogue.views, "coverage_spans": "SELECT nonsense"}
+        object.__setattr__(broken, "catalogue", replace(broken.catalogue, views=views, detectors={}))
         configure()
         jobs = Jobs(broken, Event())
         assert jobs.run("detect")[1].failures == []

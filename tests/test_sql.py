@@ -126,10 +126,13 @@ def test_views_build_upon_each_other(connection: sql.Connection) -> None:
     assert connection.ask("SELECT * FROM busiest").to_pylist() == [{"bytes": 300}]
 
 
-def test_a_broken_view_is_named_when_connecting(lake: Lake) -> None:
-    """DuckDB's own word on it is the message."""
-    with pytest.raises(QueryError, match="nonsense"):
-        sql.connect(lake, views={"bad": "SELECT nonsense FROM flows"})
+def test_a_broken_view_is_named_by_the_query_that_needs_it(lake: Lake) -> None:
+    """The message has its name and DuckDB's own word on it; queries without it go on."""
+    with sql.connect(lake, views={"bad": "SELECT nonsense FROM flows"}) as connection:
+        with pytest.raises(QueryError, match=r"the view bad cannot be made: .*nonsense"):
+            connection.ask("SELECT * FROM bad")
+
+        assert connection.ask(COUNT).to_pylist() == [{"n": 4}]
 
 
 def test_a_limit_that_is_none_is_refused(lake: Lake) -> None:
@@ -544,6 +547,90 @@ def test_duckdb_is_of_the_supported_line() -> None:
     assert duckdb.__version__.startswith("1.")
 
 
+# --- views on demand --------------------------------------------------------------------------------------------------
+
+VIEWS = {
+    "top": "SELECT * FROM middle",
+    "middle": "SELECT interface_id, bytes FROM bottom",
+    "bottom": "SELECT * FROM flows",
+    "Apart": "SELECT 1 AS one",
+    'odd "name': "SELECT 2 AS two",
+}
+
+
+def made(connection: sql.Connection) -> set[str]:
+    """The views, and the tables in their place, that the engine has."""
+    listed = "SELECT view_name FROM duckdb_views() WHERE NOT internal UNION SELECT table_name FROM duckdb_tables()"
+    return {name for (name,) in connection._engine.execute(listed).fetchall()} & VIEWS.keys()
+
+
+@pytest.mark.parametrize(
+    ("question", "expected"),
+    [
+        ("SELECT 1 AS one", set()),
+        ("SELECT 'top' AS top FROM flows -- middle", set()),
+        ("SELECT * FROM bottom", {"bottom"}),
+        ("SELECT * FROM top", {"top", "middle", "bottom"}),
+        ("SELECT * FROM flows WHERE bytes = (SELECT max(bytes) FROM MIDDLE)", {"middle", "bottom"}),
+        ("SELECT * FROM main.bottom", {"bottom"}),
+        ('SELECT * FROM "BOTTOM" AS flows', {"bottom"}),
+        ("FROM memory.main.apart", {"Apart"}),
+        ('TABLE "odd ""name"', {'odd "name'}),
+        ("DESCRIBE apart", {"Apart"}),
+        ("SUMMARIZE SELECT * FROM apart", {"Apart"}),
+        ("UNPIVOT apart ON one", {"Apart"}),
+        ("SELECT * FROM flows UNION ALL BY NAME SELECT * FROM apart", {"Apart"}),
+        ("WITH bottom AS (SELECT 1) SELECT * FROM bottom", set()),
+        ("WITH a AS (WITH bottom AS (SELECT 1) FROM bottom), apart AS (FROM a) FROM apart", set()),
+        ("WITH a AS (FROM apart), apart AS (SELECT 2) SELECT * FROM a, apart", {"Apart"}),
+        ("WITH a AS (WITH apart AS (SELECT 1) FROM apart) SELECT * FROM a, apart", {"Apart"}),
+        ("WITH apart AS (SELECT 1) SELECT * FROM apart, main.apart AS there", {"Apart"}),
+        ("WITH RECURSIVE top AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM top WHERE n < 3) FROM top", set()),
+        ("SELECT table_name FROM information_schema.tables", VIEWS.keys()),
+        ("SELECT column_name FROM Information_Schema.columns", VIEWS.keys()),
+        ("SHOW TABLES", VIEWS.keys()),
+    ],
+)
+def test_a_view_is_made_when_it_is_named(question: str, expected: set[str], lake: Lake) -> None:
+    """A query has the views that it names, however it writes them, with those they use, and no others."""
+    with sql.connect(lake, views=VIEWS) as connection:
+        assert made(connection) == set()
+        connection.ask(question)
+
+        assert made(connection) == expected
+
+
+def test_every_statement_of_ours_has_its_views(lake: Lake) -> None:
+    """What is no SELECT, and so cannot be looked into, has the views that its text may mean."""
+    with sql.connect(lake, views=VIEWS) as connection:
+        connection.query("EXPLAIN SELECT * FROM middle")
+
+        assert made(connection) == {"middle", "bottom"}
+
+
+def test_a_view_that_is_not_made_yet_is_known(lake: Lake) -> None:
+    """A name that is none is told all that there are, and a new view may use one that waits, but not take its name."""
+    with sql.connect(lake, views=VIEWS) as connection:
+        with pytest.raises(
+            QueryError, match=r"there is no table 'tpo' .* there are .*apart.* bottom, .* middle, .* top"
+        ):
+            connection.ask("SELECT * FROM tpo")
+        with pytest.raises(QueryError, match="there is a table or view middle already"):
+            connection.define("middle", "SELECT 1")
+        connection.define("new", "SELECT * FROM middle")
+
+        assert connection.ask("SELECT count(*) AS n FROM new").to_pylist() == [{"n": 4}]
+        assert made(connection) == {"middle", "bottom"}
+
+
+def test_views_in_a_circle_are_an_error(lake: Lake) -> None:
+    """Two views that use each other end in a message with their names, as often as they are asked for."""
+    with sql.connect(lake, views={"one": "SELECT * FROM two", "two": "SELECT * FROM one"}) as connection:
+        for _ in range(2):
+            with pytest.raises(QueryError, match=r"the view two cannot be made: .*one does not exist"):
+                connection.ask("SELECT * FROM one")
+
+
 def test_a_view_may_be_computed_once(lake: Lake) -> None:
     """The rows are those of the view; the files are not looked at again."""
     views = {"few": "SELECT DISTINCT interface_id FROM flows"}
@@ -551,3 +638,26 @@ def test_a_view_may_be_computed_once(lake: Lake) -> None:
         question = "SELECT * FROM few ORDER BY interface_id"
         assert lazy.query(question).equals(eager.query(question))
         assert "READ_PARQUET" not in str(eager._engine.execute(f"EXPLAIN {question}").fetchall())
+
+
+def test_a_view_that_is_computed_once_waits_until_it_is_named(lake: Lake) -> None:
+    """It is computed for the first query that needs it, maybe through another view, and kept for those after it."""
+    views = {"few": "SELECT DISTINCT interface_id FROM flows", "fewer": "SELECT * FROM few LIMIT 1"}
+    with sql.connect(lake, views=views, once=["few"]) as connection:
+        tables = "SELECT count(*) FROM duckdb_tables() WHERE table_name = 'few'"
+        connection.query(COUNT)
+        assert connection._engine.execute(tables).fetchall() == [(0,)]
+        for _ in range(2):
+            assert connection.query("SELECT * FROM fewer").num_rows == 1
+            assert connection._engine.execute(tables).fetchall() == [(1,)]
+
+
+def test_making_a_view_has_the_limits_of_its_query(lake: Lake) -> None:
+    """A view that takes too long to compute is stopped with the query, and its name is no riddle afterwards."""
+    views = {"endless": "SELECT count(*) AS n FROM range(100000000000)"}
+    limits = Limits(seconds=0.5, memory="200MB", threads=2, disk="")
+    with sql.connect(lake, views=views, once=["endless"], limits=limits) as connection:
+        for _ in range(2):
+            with pytest.raises(QueryError, match=r"stopped after 0\.5 s, the time limit"):
+                connection.query("SELECT * FROM endless")
+        assert connection.query(COUNT).to_pylist() == [{"n": 4}]

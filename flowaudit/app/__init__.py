@@ -8,17 +8,11 @@ from datetime import datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from flowaudit import catalogue, ipranges
 from flowaudit.app.aws import Region, client, home_region, regions, storage_options
 from flowaudit.config import Config, LocalSource, Mute, S3Source, SinkSettings, shipped, source
-from flowaudit.coverage import Witness
 from flowaudit.errors import ConfigError
-from flowaudit.inventory import history
 from flowaudit.lake import Lake
 from flowaudit.model import Window
-from flowaudit.paths import Atlas
-from flowaudit.sources import Source, local, s3
-from flowaudit.topology import IpRange, Topology
 
 __all__ = ["App", "Region", "client", "home_region", "storage_options"]
 
@@ -26,9 +20,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from flowaudit.catalogue import Catalogue
+    from flowaudit.coverage import Witness
     from flowaudit.deliver import Log
     from flowaudit.inventory.attribution import Rules
+    from flowaudit.paths import Atlas
     from flowaudit.sinks import Sink
+    from flowaudit.sources import Source
 
 
 @dataclass(frozen=True)
@@ -45,27 +42,20 @@ class App:
 
     @cached_property
     def catalogue(self) -> Catalogue:
-        """Every query, shipped and the user's own; raises CatalogueError and ConfigError naming all mistakes."""
-        return self._catalogue(strict=True)
+        """Every sound query, shipped and the user's own, with the problems of the others; raises ConfigError."""
+        from flowaudit import catalogue
 
-    @cached_property
-    def sound_catalogue(self) -> Catalogue:
-        """As `catalogue`, but files with mistakes are left out and told of in its `problems`; raises ConfigError."""
-        return self._catalogue(strict=False)
-
-    def _catalogue(self, *, strict: bool) -> Catalogue:
         return catalogue.load(
             [shipped("queries"), *self.config.queries.paths],
             policy=self.config.policy.model_dump(),
             overrides=self.config.detectors,
-            strict=strict,
         )
 
     @cached_property
     def mutes(self) -> tuple[Mute, ...]:
         """The mutes of the configuration; raises ConfigError where one is for nothing that a detector could find."""
-        detectors = self.sound_catalogue.detectors
-        left_out = {*self.config.detectors, *(problem.file.stem for problem in self.sound_catalogue.problems)}
+        detectors = self.catalogue.detectors
+        left_out = {*self.config.detectors, *(problem.file.stem for problem in self.catalogue.problems)}
         for number, mute in enumerate(self.config.mutes):
             known = detectors.get(mute.detector)
             if known is None and mute.detector not in left_out:
@@ -84,6 +74,8 @@ class App:
         return [(self._source(each), span or _lookback(each, now)) for each in settings]
 
     def _source(self, settings: LocalSource | S3Source) -> Source:
+        from flowaudit.sources import local, s3
+
         declared = settings.format
         if isinstance(settings, S3Source):
             return s3.S3Source(settings.uri, self._s3, declared)
@@ -92,20 +84,25 @@ class App:
     @cached_property
     def sinks(self) -> list[tuple[Sink, SinkSettings]]:
         """The sinks of the configuration, connected to nothing yet; raises ConfigError where AWS's chain is broken."""
-        from flowaudit.app.sinks import sink  # noqa: PLC0415  for those who have sinks only
+        from flowaudit.app.sinks import sink
 
         return [(sink(each), each) for each in self.config.sinks]
 
     @cached_property
     def events(self) -> Log:
         """The log of events as sinks read it."""
-        from flowaudit.deliver import Log  # noqa: PLC0415
+        from flowaudit.deliver import Log
 
         home = home_region() if self.config.sinks else None  # half a second, for those who have sinks only
-        return Log(self.lake, self.sound_catalogue, home)
+        return Log(self.lake, self.catalogue, home)
 
     def atlas(self) -> Atlas:
         """Return what the lake knows of the network, as new as the lake; raises LakeError."""
+        from flowaudit import ipranges
+        from flowaudit.inventory import history
+        from flowaudit.paths import Atlas
+        from flowaudit.topology import IpRange, Topology
+
         versions = self.lake.versions("topology", "interfaces", "ip_ranges")
         if self._atlas.get("versions") != versions:
             known = history.topology(self.lake) if self.lake.exists() else Topology()
@@ -121,12 +118,14 @@ class App:
     @cached_property
     def covered(self) -> Witness:
         """What tells whether a finding's silence proves anything."""
-        return Witness(self.lake, self.sound_catalogue.views)
+        from flowaudit.coverage import Witness
+
+        return Witness(self.lake, self.catalogue.views)
 
     @cached_property
     def rules(self) -> Rules:
         """What interfaces are known to be SageMaker's by."""
-        from flowaudit.inventory.attribution import rules  # noqa: PLC0415  botocore, for those who ask AWS only
+        from flowaudit.inventory.attribution import rules
 
         return rules(self.config.scope, self.config.attribution)
 

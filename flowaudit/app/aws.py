@@ -23,8 +23,8 @@ _HINT = "set AWS_REGION, AWS_PROFILE or what else AWS's own chain reads"
 
 def client(service: str) -> Any:  # noqa: ANN401  boto3's clients are made at run time
     """Return a boto3 client with time limits and retries; raises ConfigError where AWS's own chain is incomplete."""
-    import boto3  # noqa: PLC0415  half a second that verbs without AWS do not pay
-    from botocore.exceptions import BotoCoreError  # noqa: PLC0415
+    import boto3
+    from botocore.exceptions import BotoCoreError
 
     try:
         return boto3.Session(region_name=home_region()).client(service, config=_settings("standard", ATTEMPTS))
@@ -37,8 +37,8 @@ def home_region() -> str | None:
 
     AWS_REGION comes first, as for the AWS CLI; boto3 by itself knows AWS_DEFAULT_REGION and profiles only.
     """
-    import boto3  # noqa: PLC0415
-    from botocore.exceptions import BotoCoreError  # noqa: PLC0415
+    import boto3
+    from botocore.exceptions import BotoCoreError
 
     try:
         region: str | None = os.environ.get("AWS_REGION") or boto3.Session().region_name
@@ -49,7 +49,7 @@ def home_region() -> str | None:
 
 def storage_options() -> Mapping[str, str]:
     """Return how the lake's own S3 access is to authenticate: as boto3 would, on object_store's terms."""
-    import boto3  # noqa: PLC0415
+    import boto3
 
     session = boto3.Session()
     credentials = session.get_credentials()
@@ -100,7 +100,7 @@ def regions(settings: Aws) -> tuple[list[Region], list[str]]:
 
 def _of_one_account(role: str | None, names: tuple[str, ...]) -> list[Region]:
     """Return the regions to ask as one role, None for the chain's own; raises ConfigError."""
-    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
+    from botocore.exceptions import BotoCoreError, ClientError
 
     try:
         home = home_region()
@@ -123,10 +123,10 @@ def _maker(session: Any, region: str) -> Callable[[str], Any]:  # noqa: ANN401
 
 def _session(role: str | None, region: str) -> Any:  # noqa: ANN401
     """Return a session, with credentials that renew themselves where a role is assumed, by STS of that region."""
-    import boto3  # noqa: PLC0415
-    from botocore.credentials import AssumeRoleCredentialFetcher, DeferredRefreshableCredentials  # noqa: PLC0415
-    from botocore.exceptions import NoCredentialsError  # noqa: PLC0415
-    from botocore.session import get_session  # noqa: PLC0415
+    import boto3
+    from botocore.credentials import AssumeRoleCredentialFetcher, DeferredRefreshableCredentials
+    from botocore.exceptions import NoCredentialsError
+    from botocore.session import get_session
 
     if role is None:
         return boto3.Session(region_name=region)
@@ -142,7 +142,7 @@ def _session(role: str | None, region: str) -> Any:  # noqa: ANN401
 
 def _settings(mode: str, attempts: int) -> Any:  # noqa: ANN401
     """Return a client's limits; how often to try again may be said in AWS's own variables instead."""
-    from botocore.config import Config as ClientConfig  # noqa: PLC0415
+    from botocore.config import Config as ClientConfig
 
     is_said = {"AWS_MAX_ATTEMPTS", "AWS_RETRY_MODE"} & set(os.environ)
     return ClientConfig(

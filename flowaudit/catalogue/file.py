@@ -138,6 +138,11 @@ class File:
         return self.path.stem
 
     @property
+    def kind(self) -> str:
+        """The folder that it lies in: `detectors`, `views` or `reports`."""
+        return self.path.parent.name
+
+    @property
     def header(self) -> str | None:
         """The TOML, None where there is no header."""
         found = _HEADER.match(self.text)
@@ -180,17 +185,17 @@ def _end_of_prose(text: str) -> int:
     return min(prose.end() + 1, len(text)) if prose else start
 
 
-def understand(file: File, kind: str) -> tuple[Detector | Report | None, list[Problem]]:
-    """Return what a file in the folder `kind` says, if its header is sound, and what is wrong with it."""
+def understand(file: File) -> tuple[Detector | Report | None, list[Problem]]:
+    """Return what a detector's or report's file says, if its header is sound, and what is wrong with it."""
     if file.header is None:
         return None, [file.problem("must begin with a header: TOML between a line /*--- and a line ---*/")]
     try:
-        header = _HEADERS[kind].model_validate(tomllib.loads(file.header))
+        header = _HEADERS[file.kind].model_validate(tomllib.loads(file.header))
     except tomllib.TOMLDecodeError as error:
         found = re.search(r"\(at line (\d+)", str(error))
         return None, [file.problem(f"the header is not TOML: {error}", 1 + int(found[1]) if found else 1)]
     except ValidationError as error:
-        return None, [_header_problem(file, kind, detail) for detail in error.errors(include_url=False)]
+        return None, [_header_problem(file, detail) for detail in error.errors(include_url=False)]
     rest: dict[str, Any] = {"id": file.id, "prose": file.prose, "sql": file.text, "file": file.path}
     if isinstance(header, _ReportHeader):
         params = {name: Param(name=name, **param.model_dump()) for name, param in header.params.items()}
@@ -214,9 +219,9 @@ def _default_problems(file: File, params: Mapping[str, Param]) -> Iterator[Probl
             yield file.problem(f"params.{name}.default: {error}", file.line_of(f"params.{name}"))
 
 
-def _header_problem(file: File, kind: str, detail: Mapping[str, Any]) -> Problem:
+def _header_problem(file: File, detail: Mapping[str, Any]) -> Problem:
     key = ".".join(map(str, detail["loc"]))
-    known: type[BaseModel] = _HEADERS[kind] if len(detail["loc"]) == 1 else _ParamHeader
+    known: type[BaseModel] = _HEADERS[file.kind] if len(detail["loc"]) == 1 else _ParamHeader
     if detail["type"] == "extra_forbidden":
         near = difflib.get_close_matches(str(detail["loc"][-1]), known.model_fields, n=1)
         message = "no such key in the header" + (f": did you mean {near[0]}?" if near else "")

@@ -18,7 +18,7 @@ def check(ctx: typer.Context, format: FormatOption = Format.TABLE) -> None:
     from flowaudit.config import no_effect
 
     app, now = app_of(ctx), datetime.now(UTC)
-    catalogue = app.catalogue
+    catalogue = app.catalogue.sound()
     for key in no_effect(app.config):
         say(f"warning: {key} has no effect in this version")
     for mute in app.mutes:

@@ -52,7 +52,7 @@ def coverage(
     from flowaudit.coverage import coverage as look
 
     app, now = app_of(ctx), datetime.now(UTC)
-    found = look(lake_of(app), app.sound_catalogue.views, span(since, until, now), now)
+    found = look(lake_of(app), app.catalogue.views, span(since, until, now), now)
     rows = _by(found, by)
     if format is Format.TABLE:
         _page(found, rows, by)
@@ -68,7 +68,7 @@ def line(app: App) -> str:
     """Return in one line how much of the last 24 hours of records is covered."""
     from flowaudit.coverage import line as told
 
-    return told(app.lake, app.sound_catalogue.views)
+    return told(app.lake, app.catalogue.views)
 
 
 def conclude(told: str) -> None:

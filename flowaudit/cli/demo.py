@@ -180,7 +180,7 @@ def _planted(records: pa.Table) -> dict[Place, Figures]:
 
 def _findings(app: App) -> list[Finding]:
     query = "SELECT * FROM findings_current WHERE state = 'open' ORDER BY detector, id"
-    with sql.connect(app.lake, views=app.sound_catalogue.views) as lake:
+    with sql.connect(app.lake, views=app.catalogue.views) as lake:
         return [Finding.of(row) for row in lake.query(query).to_pylist()]
 
 

@@ -33,8 +33,9 @@ def detect(
 
     app = app_of(ctx)
     window = span(since, until, datetime.now(UTC))
-    only = known(detector, app.catalogue.detectors) if detector else None
-    report = detect_in(lake_of(app), app.catalogue, window, only, mutes=app.mutes, covered=app.covered)
+    catalogue = app.catalogue.sound()
+    only = known(detector, catalogue.detectors) if detector else None
+    report = detect_in(lake_of(app), catalogue, window, only, mutes=app.mutes, covered=app.covered)
     covered = line(app)
     for message in report.failures.values():
         say(f"failed {message}")

@@ -28,7 +28,7 @@ def doctor(ctx: typer.Context, format: FormatOption = Format.TABLE) -> None:
     from flowaudit.doctor import examine
 
     app = app_of(ctx)
-    found = examine(lake_of(app), app.sound_catalogue)
+    found = examine(lake_of(app), app.catalogue)
     if format is Format.TABLE:
         _page(found, datetime.now(UTC))
     elif format in (Format.JSON, Format.NDJSON):

@@ -58,7 +58,7 @@ def explain(
 
     app = app_of(ctx)
     question = _question(app, finding, interface, remote, at)
-    answer = explained(lake_of(app), app.sound_catalogue.views, app.atlas(), question, app.config.policy.internet_paths)
+    answer = explained(lake_of(app), app.catalogue.views, app.atlas(), question, app.config.policy.internet_paths)
     if format is ExplainFormat.TABLE:
         print("\n".join(_page(answer)))
     else:

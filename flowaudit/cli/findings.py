@@ -115,7 +115,7 @@ def findings(
     if ctx.invoked_subcommand:
         return
     app = app_of(ctx)
-    ids = list(known(detector, app.sound_catalogue.detectors)) if detector else None
+    ids = list(known(detector, app.catalogue.detectors)) if detector else None
     listed = format in (FindingFormat.TABLE, FindingFormat.MARKDOWN)
     table = _read(app, state=state, least=severity or Severity.LOW, detectors=ids, evidence=not listed)
     if format in EXCHANGED:
@@ -152,7 +152,7 @@ def show_one(
     elif format in EXCHANGED:
         _exchange(app, table, format)
     elif format is FindingFormat.TABLE:
-        detector = app.sound_catalogue.detectors.get(found.detector)
+        detector = app.catalogue.detectors.get(found.detector)
         _page(found, detector.prose if detector else "")
     elif format in (FindingFormat.JSON, FindingFormat.NDJSON):
         write_one(asdict(found), Format(format))
@@ -231,7 +231,7 @@ def _read(
 
     severities = [str(severity) for severity in reversed(Severity) if severity.rank >= least.rank]
     params = {"state": state and str(state), "severities": severities, "detectors": detectors, "id": id}
-    views = {"findings_current": app.sound_catalogue.views["findings_current"]}
+    views = {"findings_current": app.catalogue.views["findings_current"]}
     with sql.connect(lake_of(app), tables=("findings",), views=views) as lake:
         columns = [name if evidence or name != "evidence" else f"'{{}}' AS {name}" for name in Finding.__slots__]
         columns += [f"{value} AS {name}" for name, value in HISTORY.items()]
@@ -250,7 +250,7 @@ def _exchange(app: App, table: pa.Table, format: FindingFormat) -> None:
     from flowaudit.app import home_region
     from flowaudit.findings import Finding
 
-    detectors, region = app.sound_catalogue.detectors, home_region()
+    detectors, region = app.catalogue.detectors, home_region()
     cases = [
         exchange.Case(Finding.of(row), row["opened_at"], row["updated_at"], detectors.get(row["detector"]), region)
         for row in table.to_pylist()

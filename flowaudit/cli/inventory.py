@@ -124,7 +124,7 @@ def _list(ctx: typer.Context, query: str, what: str, at: str | None, format: For
     if moment > now:
         raise ConfigError(f"--at {at} lies in the future: name a time that is past, as in -24h")
     app = app_of(ctx)
-    with sql.connect(lake_of(app), views=app.sound_catalogue.views) as lake:
+    with sql.connect(lake_of(app), views=app.catalogue.views) as lake:
         found = lake.query(query, {"at": moment, "all": all})
     if not found.num_rows:
         say(

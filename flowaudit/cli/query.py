@@ -41,7 +41,7 @@ def list_all(ctx: typer.Context, format: FormatOption = Format.TABLE) -> None:
     """
     import pyarrow as pa
 
-    catalogue = app_of(ctx).sound_catalogue
+    catalogue = app_of(ctx).catalogue
     for problem in catalogue.problems:
         say(f"left out: {problem}")
     rows = [
@@ -107,7 +107,7 @@ def run(
 
 def _report(app: App, name: str) -> Report:
     """Return the report of a name; raises CatalogueError where its file is broken, ConfigError where there is none."""
-    catalogue = app.sound_catalogue
+    catalogue = app.catalogue
     if name in catalogue.reports:
         return catalogue.reports[name]
     if broken := [one for one in catalogue.problems if one.file.stem == name and one.file.parent.name == "reports"]:

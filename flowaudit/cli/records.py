@@ -42,7 +42,7 @@ def write_records(app: App, finding: Finding, limit: int | None, format: Format)
     query = RECORDS.format(columns=columns, key=conditions, limit="ALL" if limit is None else limit)
     params = {"since": finding.first_seen, "until": finding.last_seen} | {n: _text(v) for n, v in key.items()}
     around = Window(finding.first_seen - timedelta(hours=1), finding.last_seen + timedelta(hours=1))
-    with sql.connect(app.lake, views=app.sound_catalogue.views, window=around) as lake:
+    with sql.connect(app.lake, views=app.catalogue.views, window=around) as lake:
         records = lake.query(query, params)
     if not records.num_rows and format is Format.TABLE:
         say("no records: they have been removed from the lake, or taken back")

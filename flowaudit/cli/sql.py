@@ -66,7 +66,7 @@ def asker(app: App, limits: Limits) -> Ask:
     from flowaudit import sql
 
     def ask(query: str, params: dict[str, Any]) -> pa.Table:
-        with sql.connect(lake_of(app), views=app.sound_catalogue.views, limits=limits) as lake:
+        with sql.connect(lake_of(app), views=app.catalogue.views, limits=limits) as lake:
             return lake.ask(query, params)
 
     return ask

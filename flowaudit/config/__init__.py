@@ -285,6 +285,8 @@ def keys(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
                 yield from keys(Mute, "mutes[].")
             case "detectors":
                 yield from keys(Detector, "detectors.ID.")
+            case _ if field.annotation is Secret:
+                yield prefix + name
             case _ if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
                 yield from keys(field.annotation, f"{prefix}{name}.")
             case _:

@@ -37,7 +37,11 @@ def describe(detail: ErrorDetails, known: Sequence[str]) -> str:
     place = dotted(detail["loc"])
     kind = detail["type"]
     if kind.startswith("union_tag"):
-        what = "is missing" if kind == "union_tag_not_found" else "is no known type"
+        what = (
+            "is missing"
+            if kind == "union_tag_not_found"
+            else f"is no type of {str(detail['loc'][0]).removesuffix('s')}"
+        )
         return f"{place}.type: {what}: {_TYPES[str(detail['loc'][0])]}"
     if kind == "extra_forbidden":
         return f"{place}: {_unknown(place, known)}"
@@ -57,14 +61,15 @@ def dotted(loc: tuple[int | str, ...]) -> str:
 
 
 def _unknown(place: str, known: Sequence[str]) -> str:
-    """What to do about a key that does not exist: the same one elsewhere, the nearest beside it, or all beside it."""
+    """What to do about a key that does not exist: the nearest beside it, the same one elsewhere, or all beside it."""
     if place in NOT_YET:
         return "is not supported in this version: remove it"
     parent, name = _split(re.sub(r"^detectors\.[^.]+", "detectors.ID", re.sub(r"\[\d+\]", "[]", place)))
     sections = [key.split(".")[0].removesuffix("[]") for key in known]
     siblings = sorted({_split(key)[1] for key in [*known, *sections] if _split(key)[0] == parent})
     elsewhere = [key for key in known if _split(key)[1] == name]
-    if near := elsewhere or difflib.get_close_matches(name, siblings):
+    close = difflib.get_close_matches(name, siblings)
+    if near := (close or elsewhere) if parent else (elsewhere or close):
         return f"no such key: did you mean {near[0]}?"
     return f"no such key: there are {', '.join(siblings)}"
 

@@ -72,7 +72,7 @@ class Daemon:
         self._woken: set[str] = set()
         self.jobs = Jobs(app, self.stop)
         self.metrics = self.jobs.metrics
-        problems = app.sound_catalogue.problems
+        problems = app.catalogue.problems
         self.metrics.catalogue_errors(len(problems))
         for problem in problems:
             log.error("query left out", problem=str(problem))

@@ -71,7 +71,7 @@ class Jobs:
         """Run every stage once, in order."""
         runs = {stage.name: self.run(stage.name, once=True) for stage in STAGES}
         stopped = ["stopped before the cycle was done: run it again"] if self._stop.is_set() else []
-        broken = map(str, self._app.sound_catalogue.problems)
+        broken = map(str, self._app.catalogue.problems)
         return Cycle(
             {name: report for name, (report, _) in runs.items()},
             (*broken, *(line for _, run in runs.values() for line in run.failures), *stopped),

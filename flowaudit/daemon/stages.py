@@ -109,7 +109,7 @@ class Discovery:
     @property
     def before(self) -> DiscoverReport:
         """No detector sees anything yet."""
-        detectors = self._app.sound_catalogue.detectors
+        detectors = self._app.catalogue.detectors
         return DiscoverReport(visibility={(detector, str(Visibility.NONE)): 1 for detector in detectors})
 
     def __call__(self, run: Run) -> DiscoverReport:
@@ -118,7 +118,7 @@ class Discovery:
         found = discover(self._app.lake, places, self._app.rules, stop=run.stop)
         visible = {
             (each.detector, str(visibility)): int(each.visibility is visibility)
-            for each in capabilities(self._app.lake, self._app.sound_catalogue)
+            for each in capabilities(self._app.lake, self._app.catalogue)
             for visibility in Visibility
         }
         report = replace(found, unreachable=tuple(unreachable), visibility=visible)
@@ -175,9 +175,7 @@ class Detection:
     def __call__(self, run: Run) -> DetectReport:
         """Evaluate what is new."""
         app, due = self._app, self._due(time.monotonic())
-        done = detect(
-            app.lake, app.sound_catalogue, only=set(due), stop=run.stop, mutes=self._mutes, covered=app.covered
-        )
+        done = detect(app.lake, app.catalogue, only=set(due), stop=run.stop, mutes=self._mutes, covered=app.covered)
         self._next |= due
         for detector, message in done.failures.items():
             log.error("detector failed", detector=detector, error=message)
@@ -197,7 +195,7 @@ class Detection:
     def _due(self, now: float) -> dict[str, float]:
         """Return the detectors whose turn it is, each with the time of its next one."""
         slack = self._app.config.schedule.detect.total_seconds() / 2
-        detectors = self._app.sound_catalogue.detectors.values()
+        detectors = self._app.catalogue.detectors.values()
         return {
             each.id: now + each.every.total_seconds() - slack
             for each in detectors
@@ -205,8 +203,7 @@ class Detection:
         }
 
     def _open(self) -> list[dict[str, Any]]:
-        view = {"findings_current": self._app.sound_catalogue.views["findings_current"]}
-        with sql.connect(self._app.lake, tables=("findings",), views=view) as lake:
+        with sql.connect(self._app.lake, tables=("findings",), views=self._app.catalogue.views) as lake:
             return lake.query(OPEN).to_pylist()
 
 
@@ -248,12 +245,12 @@ class Covering:
     def __call__(self, run: Run) -> CoverageReport:
         """Measure the last 24 hours, and the minutes that became final."""
         now = datetime.now(UTC)
-        day = coverage(self._app.lake, self._app.sound_catalogue.views, Window(now - DAY, now), now)
+        day = coverage(self._app.lake, self._app.catalogue.views, Window(now - DAY, now), now)
         until = (now - FINAL).replace(second=0, microsecond=0)
         since = self._final or until - self._app.config.schedule.coverage
         final: Mapping[str, int] = {}
         if since < until:
-            views = self._app.sound_catalogue.views
+            views = self._app.catalogue.views
             final = coverage(self._app.lake, views, Window(max(since, until - DAY), until), now).minutes
         self._final = max(until, since)
         report = CoverageReport(
@@ -296,7 +293,7 @@ STAGES = (
 
 def labels(app: App) -> Labels:
     """Return the values that labels of metrics are known to take."""
-    detectors = app.sound_catalogue.detectors.values()
+    detectors = app.catalogue.detectors.values()
     return {
         ("owner",): [(owner,) for owner in Owner],
         ("kind",): [(each.kind,) for each in KINDS],

@@ -19,7 +19,6 @@ from flowaudit.sql.internal import statement
 
 MOST = 500
 """How many events are read at once for one sink."""
-VIEWS = ("finding_events",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +74,7 @@ class Log:
         return Event(row["event_number"], row["seq"], FindingEvent(row["event"]), row["at"], case)
 
     def _rows(self, name: str, params: Mapping[str, Any]) -> list[dict[str, Any]]:
-        views = {view: self.catalogue.views[view] for view in VIEWS}
-        with sql.connect(self.lake, tables=("findings", "dead_letters"), views=views) as log:
+        with sql.connect(self.lake, tables=("findings", "dead_letters"), views=self.catalogue.views) as log:
             return log.query(statement(name), params).to_pylist()
 
 

@@ -24,8 +24,12 @@ from flowaudit.lake import Lake
 from flowaudit.model import Window
 from flowaudit.schema import TABLES
 from flowaudit.sql import attach, guard
+from flowaudit.sql.views import Views, statement
 
-__all__ = ["AD_HOC", "Connection", "Limits", "connect"]
+__all__ = ["AD_HOC", "ENGINE", "Connection", "Limits", "connect"]
+
+ENGINE = duckdb.__version__
+"""The version of what runs the SQL."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,24 +60,20 @@ def connect(
 ) -> Connection:
     """Open a connection to the newest snapshot of `tables`; without a lake all of them are empty.
 
-    `views` (name → SELECT) may use the tables and the views before them; those named in `once` are computed now and
-    not with each query, which pays where many queries use a view that is small and costs a scan. With a window, files
-    that cannot hold records of it are left out. Raises LakeError, and QueryError where a view or a limit is wrong.
+    `views` (name → SELECT) may use the tables and each other, and are made when a query first names them: one that is
+    wrong is an error of that query. Those named in `once` are computed then and not with each query, which pays where
+    many queries use a view that is small and costs a scan. With a window, files that cannot hold records of it are left
+    out. Raises LakeError, and QueryError where a limit is wrong.
     """
     with ExitStack() as undo, _explained(limits):
         scratch = undo.enter_context(TemporaryDirectory(prefix="flowaudit-", ignore_cleanup_errors=True))
         engine = undo.enter_context(duckdb.connect(config=_config(limits, scratch)))
         engine.execute("SET TimeZone = 'UTC'")
         files = attach.attach(engine, lake, tables, window)
-        for name, select in (views or {}).items():
-            engine.execute(_view(name, select) if name not in once else f"CREATE TABLE {attach.name(name)} AS {select}")
         attach.lock(engine, files)
-        connection = Connection(engine, limits, frozenset([*tables, *(views or ())]), undo.pop_all())
+        names = frozenset([*tables, *(views or ())])
+        connection = Connection(engine, limits, names, Views(engine, views or {}, once), undo.pop_all())
     return connection  # noqa: RET504  an ExitStack might swallow, says mypy
-
-
-def _view(name: str, select: str) -> str:
-    return f"CREATE VIEW {attach.name(name)} AS {select}"
 
 
 def _config(limits: Limits, scratch: str) -> dict[str, Any]:
@@ -97,9 +97,11 @@ class Connection:
         engine: duckdb.DuckDBPyConnection,
         limits: Limits,
         names: frozenset[str],
+        views: Views,
         belongings: ExitStack,
     ) -> None:
         self._engine, self._limits, self._names, self._belongings = engine, limits, names, belongings
+        self._views = views
 
     def query(self, sql: str, params: Mapping[str, Any] | None = None) -> pa.Table:
         """Run SQL that the catalogue has checked or that is our own; raises QueryError."""
@@ -110,6 +112,7 @@ class Connection:
         try:
             with _explained(self._limits):
                 _compare(guard.parameters(self._engine, sql), params)
+                self._views.need(sql)
                 return self._fetch(sql, params)
         except RuntimeError:
             # DuckDB's word for Ctrl-C; the query itself runs on until it is told.
@@ -135,7 +138,8 @@ class Connection:
             raise QueryError(f"there is a table or view {name} already: choose another name")
         self.check(select)
         with _explained(self._limits):
-            self._engine.execute(_view(name, select))
+            self._views.need(select)
+            self._engine.execute(statement(name, select))
         self._names |= {name}
 
     def close(self) -> None:

@@ -77,7 +77,7 @@ def test_a_reports_mistake_is_told_with_its_line(
     (tmp_path / "reports").mkdir()
     for name, content in {"bad": text, "good": REPORT}.items():
         (tmp_path / "reports" / f"{name}.sql").write_text(content, "utf-8")
-    found = catalogue.load([tmp_path], strict=False)
+    found = catalogue.load([tmp_path])
 
     assert list(found.reports) == ["good"]
     assert [str(problem).replace(f"{tmp_path}/", "")[: len(place) + 15] for problem in found.problems] == [

@@ -158,7 +158,7 @@ def judged(request: pytest.FixtureRequest, seen: Seen, tmp_path_factory: pytest.
 
 
 def _rows(app: App, query: str) -> list[dict[str, Any]]:
-    with sql.connect(app.lake, views=app.sound_catalogue.views) as connection:
+    with sql.connect(app.lake, views=app.catalogue.views) as connection:
         return connection.query(query).to_pylist()
 
 
