@@ -138,8 +138,8 @@ STAGE = (
         "  + increase(flowaudit_job_missed_total{$selector}[$window])\n"
         "  > $threshold",
         "A scheduled job takes longer than its interval.",
-        "{{ $labels.instance }}: {{ $value | humanize }} starts of {{ $labels.exported_job }} were left out in the last "
-        "$window, because the one before still ran or no thread was free.",
+        "{{ $labels.instance }}: {{ $value | humanize }} starts of {{ $labels.exported_job }} were left out in the "
+        "last $window, because the one before still ran or no thread was free.",
         ("severity",),
     ),
 )
@@ -174,8 +174,8 @@ AWS = (
         # An API that a region does not have is nothing to act on.
         'flowaudit_discover_failed_apis{$selector,reason!="unsupported"} > 0',
         "AWS does not answer questions about the inventory.",
-        "{{ $labels.instance }}: {{ $value | humanize }} AWS APIs did not answer ({{ $labels.reason }}). What was known "
-        "before stays in use. Next: flowaudit doctor",
+        "{{ $labels.instance }}: {{ $value | humanize }} AWS APIs did not answer ({{ $labels.reason }}). What was "
+        "known before stays in use. Next: flowaudit doctor",
     ),
     Alert(
         "FlowauditAccountsUnreachable",
@@ -198,7 +198,8 @@ SINKS = (
         "FlowauditSinkBacklog",
         "flowaudit_sink_pending_events{$selector} > $threshold",
         "Events wait for delivery to a sink.",
-        "{{ $labels.instance }}: {{ $value | humanize }} events wait for {{ $labels.sink }}. Next: flowaudit sinks list",
+        "{{ $labels.instance }}: {{ $value | humanize }} events wait for {{ $labels.sink }}. "
+        "Next: flowaudit sinks list",
     ),
     Alert(
         "FlowauditEventsUndelivered",
@@ -230,8 +231,8 @@ ITSELF = (
             "FlowauditUnexpectedFailure",
             f'increase(flowaudit_{stage}_failures_total{{$selector,kind="unexpected"}}[$window]) > 0',
             "A stage of flowaudit fails for a reason it does not know.",
-            f"{{{{ $labels.instance }}}}: {stage} broke off about {{{{ $value | humanize }}}} times in the last $window "
-            "by a fault of flowaudit. The daemon's log has the traceback.",
+            f"{{{{ $labels.instance }}}}: {stage} broke off about {{{{ $value | humanize }}}} times in the last "
+            "$window by a fault of flowaudit. The daemon's log has the traceback.",
             ("severity",),
             {"stage": stage},
         )
