@@ -11,8 +11,10 @@ from typing import Any
 
 import promql_parser as promql
 import pytest
+from typer.main import get_command
 
 from dashboards.prometheus.settings import BUCKETS
+from flowaudit.cli import verbs
 from tests.rendered import FILES, METRICS, OF_PROMETHEUS, ROOT, RULES, TARGET, parsed, rules
 
 ALERTMANAGER = ROOT / "dashboards" / "alertmanager" / "alertmanager.yml"
@@ -194,6 +196,29 @@ def test_the_runbook_that_an_alert_links_is_a_page_of_ours(alert: str) -> None:
     """The address ends in the path of the page in the repository."""
     (url,) = {rule["annotations"]["runbook_url"] for rule in ALERTS if rule["alert"] == alert}
     assert (ROOT / url.partition("/blob/main/")[2]).is_file()
+
+
+# Verbs that come with the sinks.
+COMING = {"sinks"}
+
+
+@pytest.mark.parametrize("alert", NAMES)
+def test_a_runbook_and_its_alert_name_commands_that_there_are(alert: str) -> None:
+    """Each command of flowaudit is a verb, with options that the verb has."""
+    words = [rule["annotations"]["description"] for rule in ALERTS if rule["alert"] == alert]
+    page = (RUNBOOKS / f"{alert}.md").read_text("utf-8")
+    root = get_command(verbs)
+    told = re.findall(r"`flowaudit ([a-z][^`\"]*)", page) + re.findall(r"Next: flowaudit ([^\"]+)", " ".join(words))
+    for command in told:
+        verb: Any = root
+        for word in command.split():
+            if word in COMING:
+                break
+            if word.startswith("-") and not re.fullmatch(r"-\d+[hd]", word):
+                assert word in {name for option in verb.params for name in option.opts}, command
+            elif verb is root or word in getattr(verb, "commands", {}):
+                assert word in verb.commands, command
+                verb = verb.commands[word]
 
 
 def selectors(expr: str) -> list[promql.VectorSelector]:
