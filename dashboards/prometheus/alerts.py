@@ -1,0 +1,261 @@
+"""The table of alerts: what each looks at, and what it tells. Numbers and severities stand in config.toml.
+
+In `expr`, `$selector` is the configured one, `$threshold` a number, `$window` a range, `$age` a duration in seconds.
+"""
+
+from dataclasses import dataclass, field
+from string import Template
+
+FOUND = ("severity", "keep_firing_for")
+WAITS = ("severity", "for")
+PLACEHOLDERS = ("age", "threshold", "window")
+STAGES = ("discover", "collect", "detect", "coverage", "deliver")
+
+
+@dataclass(frozen=True)
+class Alert:
+    """One alerting rule; `keys` are what the configuration says of it beside the placeholders of `expr`."""
+
+    name: str
+    expr: str
+    summary: str
+    description: str
+    keys: tuple[str, ...] = WAITS
+    labels: dict[str, str] = field(default_factory=dict)
+
+    def settings(self) -> tuple[str, ...]:
+        """Return every key that the configuration has to have for this alert."""
+        used = Template(self.expr).get_identifiers()
+        return (*self.keys, *(name for name in PLACEHOLDERS if name in used))
+
+
+def _of_finding(metric: str, severity: str, shown: str) -> str:
+    """Return the part of a description that looks up another metric of the same detector."""
+    series = f"{metric}{{job='%s',instance='%s',detector='%s',severity='{severity}'}}"
+    look = f'printf "{series}" $labels.job $labels.instance $labels.detector | query'
+    return f"{{{{ with {look} }}}}{shown}{{{{ end }}}}"
+
+
+def _finding(name: str, severity: str, summary: str) -> Alert:
+    """Return the alert on open findings of one severity, an alert for each detector."""
+    sent = _of_finding("flowaudit_findings_open_bytes", severity, ", {{ . | first | value | humanize1024 }}B in all")
+    since = _of_finding(
+        "flowaudit_findings_open_since_timestamp_seconds",
+        severity,
+        ", the oldest since {{ . | first | value | humanizeTimestamp }}",
+    )
+    return Alert(
+        name,
+        f'flowaudit_findings_open{{$selector,severity="{severity}"}} > 0',
+        summary,
+        f"{{{{ $labels.instance }}}}: {{{{ $value | humanize }}}} open findings of severity {severity} by "
+        f"{{{{ $labels.detector }}}}{sent}{since}. "
+        "Next: flowaudit findings --state open --detector {{ $labels.detector }}",
+        FOUND,
+    )
+
+
+def _late(name: str, stage: str, summary: str, lost: str) -> Alert:
+    """Return the alert on a stage whose last success is long ago; 0, before the first, is longest ago."""
+    never, once = "has not succeeded since it started", "last succeeded {{ $value | humanizeDuration }} ago"
+    ago = f"{{{{ if gt $value 1e9 }}}}{never}{{{{ else }}}}{once}{{{{ end }}}}"
+    return Alert(
+        name,
+        f"time() - flowaudit_{stage}_last_success_timestamp_seconds{{$selector}} > $age",
+        summary,
+        f"{{{{ $labels.instance }}}}: {stage} {ago}. {lost}",
+    )
+
+
+FINDINGS = (
+    _finding("FlowauditLeakFound", "critical", "Data leaves a workload by a way that is not allowed."),
+    _finding("FlowauditFindingHigh", "high", "A workload has network traffic that its policy rules out."),
+    _finding("FlowauditFindingMedium", "medium", "A workload has network traffic worth a look."),
+)
+
+COVERAGE = (
+    Alert(
+        "FlowauditInterfacesUncovered",
+        "flowaudit_coverage_gaps{$selector} > $threshold",
+        "Network interfaces of workloads are missing from the flow logs.",
+        "{{ $labels.instance }}: flow logs do not tell of the newest minutes of {{ $value | humanize }} interfaces, "
+        "so that nothing can be found there. Next: flowaudit coverage --by interface",
+    ),
+    Alert(
+        "FlowauditWorkloadsUnobservable",
+        "flowaudit_coverage_blind_workloads{$selector} > $threshold",
+        "Workloads send by ways that no flow log records.",
+        "{{ $labels.instance }}: {{ $value | humanize }} workloads have no interface in your VPC for all or part of "
+        "their traffic. Next: flowaudit coverage",
+    ),
+)
+
+RECORDS = (
+    Alert(
+        "FlowauditRecordsOld",
+        "time() - (flowaudit_collect_last_record_timestamp_seconds{$selector} > 0) > $age",
+        "No new flow log records arrive.",
+        "{{ $labels.instance }}: the newest record is {{ $value | humanizeDuration }} old. Collecting works, so either "
+        "AWS delivers late, or the flow log or its workloads are gone. Next: flowaudit coverage",
+    ),
+    Alert(
+        "FlowauditLogObjectsFailing",
+        "increase(flowaudit_collect_objects_failed_total{$selector}[$window]) > $threshold",
+        "Flow log objects cannot be read.",
+        "{{ $labels.instance }}: {{ $value | humanize }} attempts at reading log objects failed in the last $window. "
+        "What they record is not searched. The daemon's log has each object and the reason.",
+        ("severity",),
+    ),
+    Alert(
+        "FlowauditLinesQuarantined",
+        "increase(flowaudit_collect_records_quarantined_total{$selector}[$window]) > $threshold",
+        "Lines of flow logs cannot be understood.",
+        "{{ $labels.instance }}: {{ $value | humanize }} lines were set aside in the last $window. "
+        'Next: flowaudit sql "SELECT reason, count(*) FROM quarantine GROUP BY reason"',
+        ("severity",),
+    ),
+)
+
+STAGE = (
+    _late("FlowauditCollectionLate", "collect", "Flow logs are not collected.", "Newer leaks are not found."),
+    _late("FlowauditDetectionLate", "detect", "Detectors do not run.", "Newer leaks are not found."),
+    _late(
+        "FlowauditDiscoveryLate",
+        "discover",
+        "The inventory of AWS is not renewed.",
+        "New workloads and routes are not known. Next: flowaudit doctor",
+    ),
+    _late(
+        "FlowauditCoverageLate",
+        "coverage",
+        "Coverage of the flow logs is not measured.",
+        "Gaps in the flow logs are not noticed.",
+    ),
+    Alert(
+        "FlowauditJobsOverlapping",
+        # Prometheus puts the scrape's own `job` first and calls the metric's label `exported_job`.
+        "increase(flowaudit_job_overlapped_total{$selector}[$window])\n"
+        "  + increase(flowaudit_job_missed_total{$selector}[$window])\n"
+        "  > $threshold",
+        "A scheduled job takes longer than its interval.",
+        "{{ $labels.instance }}: {{ $value | humanize }} starts of {{ $labels.exported_job }} were left out in the "
+        "last $window, because the one before still ran or no thread was free.",
+        ("severity",),
+    ),
+)
+
+DETECTORS = (
+    Alert(
+        "FlowauditDetectorFailing",
+        "increase(flowaudit_detector_failures_total{$selector}[$window]) > 0",
+        "A detector fails.",
+        "{{ $labels.instance }}: {{ $labels.detector }} failed {{ $value | humanize }} times in the last $window, and "
+        "finds nothing while it fails. The daemon's log has the reason.",
+    ),
+    Alert(
+        "FlowauditDetectorBlind",
+        'flowaudit_detector_visibility{$selector,visibility="none"} > 0',
+        "A detector lacks the fields that it needs.",
+        "{{ $labels.instance }}: {{ $labels.detector }} finds nothing in the newest flow logs, whatever happens. "
+        "Next: flowaudit doctor",
+    ),
+    Alert(
+        "FlowauditQueryFilesBroken",
+        "flowaudit_catalogue_errors{$selector} > 0",
+        "Query files have mistakes and are left out.",
+        "{{ $labels.instance }}: {{ $value | humanize }} mistakes in query files; a file with one does not run. "
+        "Next: flowaudit check",
+    ),
+)
+
+AWS = (
+    Alert(
+        "FlowauditAwsApisFailing",
+        # An API that a region does not have is nothing to act on.
+        'flowaudit_discover_failed_apis{$selector,reason!="unsupported"} > 0',
+        "AWS does not answer questions about the inventory.",
+        "{{ $labels.instance }}: {{ $value | humanize }} AWS APIs did not answer ({{ $labels.reason }}). What was "
+        "known before stays in use. Next: flowaudit doctor",
+    ),
+    Alert(
+        "FlowauditAccountsUnreachable",
+        "flowaudit_discover_unreachable{$selector} > 0",
+        "AWS accounts or regions cannot be asked at all.",
+        "{{ $labels.instance }}: {{ $value | humanize }} accounts or regions could not be asked: no credentials, or a "
+        "role that may not be assumed. Next: flowaudit discover",
+    ),
+)
+
+SINKS = (
+    Alert(
+        "FlowauditSinkDown",
+        "flowaudit_sink_up{$selector} == 0",
+        "Findings cannot be delivered to a sink.",
+        "{{ $labels.instance }}: {{ $labels.sink }} accepts no events. They wait and are sent once it does. "
+        "Next: flowaudit sinks test {{ $labels.sink }}",
+    ),
+    Alert(
+        "FlowauditSinkBacklog",
+        "flowaudit_sink_pending_events{$selector} > $threshold",
+        "Events wait for delivery to a sink.",
+        "{{ $labels.instance }}: {{ $value | humanize }} events wait for {{ $labels.sink }}. "
+        "Next: flowaudit sinks list",
+    ),
+    Alert(
+        "FlowauditEventsUndelivered",
+        "increase(flowaudit_sink_dead_letters_total{$selector}[$window]) > 0",
+        "Events were given up and are not delivered.",
+        "{{ $labels.instance }}: about {{ $value | humanize }} events for {{ $labels.sink }} were given up in the last "
+        "$window. Next: flowaudit sinks failed",
+        ("severity",),
+    ),
+)
+
+ITSELF = (
+    Alert(
+        "FlowauditDown",
+        "up{$selector} == 0",
+        "The flowaudit daemon does not answer.",
+        "{{ $labels.instance }} of job {{ $labels.job }} cannot be scraped: the daemon has ended, hangs or is out of "
+        "reach. Leaks are not found until it runs.",
+    ),
+    Alert(
+        "FlowauditAbsent",
+        "absent(up{$selector})",
+        "Prometheus scrapes no flowaudit daemon.",
+        "No target matches $selector: the scrape configuration or the service discovery has lost it. Nobody would be "
+        "told of a leak.",
+    ),
+    *(
+        Alert(
+            "FlowauditUnexpectedFailure",
+            f'increase(flowaudit_{stage}_failures_total{{$selector,kind="unexpected"}}[$window]) > 0',
+            "A stage of flowaudit fails for a reason it does not know.",
+            f"{{{{ $labels.instance }}}}: {stage} broke off about {{{{ $value | humanize }}}} times in the last "
+            "$window by a fault of flowaudit. The daemon's log has the traceback.",
+            ("severity",),
+            {"stage": stage},
+        )
+        for stage in STAGES
+    ),
+    Alert(
+        "FlowauditWatchdog",
+        "vector(1)",
+        "Alerts on flowaudit are evaluated and delivered.",
+        "This alert always fires. Route it to a service that raises the alarm when it stops arriving: then "
+        "Prometheus, Alertmanager or the way between them is broken.",
+        (),
+        {"severity": "none"},
+    ),
+)
+
+GROUPS = {
+    "flowaudit-findings": FINDINGS,
+    "flowaudit-coverage": COVERAGE,
+    "flowaudit-records": RECORDS,
+    "flowaudit-stages": STAGE,
+    "flowaudit-detectors": DETECTORS,
+    "flowaudit-aws": AWS,
+    "flowaudit-sinks": SINKS,
+    "flowaudit-itself": ITSELF,
+}
