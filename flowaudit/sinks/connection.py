@@ -10,7 +10,7 @@ import socket
 import ssl
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from http.client import HTTPException
 from threading import Thread, Timer
@@ -81,19 +81,28 @@ class Connection(HTTPConnection):
     road: Road
     _watched: socket.socket | None = None
     _timer: Timer | None = None
+    _is_shut = False
 
     @contextmanager
     def bounded(self) -> Iterator[None]:
-        """Close the connection at the end; raises TimeoutError for whatever fails past the deadline."""
+        """Close the connection at the end; raises TimeoutError past the deadline, whatever came before it.
+
+        An answer that is cut off in its head or its body may look whole.
+        """
         try:
             yield
         except FAILURES:
-            if time.monotonic() >= self.road.deadline:
-                raise TimeoutError from None
+            self._in_time()
             raise
+        else:
+            self._in_time()
         finally:
             self._unwatch()
             self.close()
+
+    def _in_time(self) -> None:
+        if self._is_shut or time.monotonic() >= self.road.deadline:
+            raise TimeoutError from None
 
     def _new_conn(self) -> socket.socket:
         failure = OSError(0, "its name has no address")
@@ -114,9 +123,14 @@ class Connection(HTTPConnection):
     def _watch(self, connected: socket.socket) -> None:
         """Shut the connection at the deadline: a socket's own time limit starts anew with each byte."""
         self._watched = connected.dup()
-        self._timer = Timer(self.road.left, _shut, [self._watched])
+        self._timer = Timer(self.road.left, self._shut, [self._watched])
         self._timer.daemon = True
         self._timer.start()
+
+    def _shut(self, watched: socket.socket) -> None:
+        self._is_shut = True
+        with suppress(OSError):
+            watched.shutdown(socket.SHUT_RDWR)
 
     def _unwatch(self) -> None:
         if self._timer is not None:
@@ -159,10 +173,3 @@ def reason(error: BaseException) -> str:
         case cause:
             words = f"the connection broke ({type(cause).__name__})"
     return words
-
-
-def _shut(connected: socket.socket) -> None:
-    try:
-        connected.shutdown(socket.SHUT_RDWR)
-    except OSError:
-        return
