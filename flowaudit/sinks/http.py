@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import socket
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
@@ -29,6 +29,8 @@ MOST_ANSWER = 64 * 1024
 """Bytes of an answer that are read."""
 MOST_REASON = 200
 """Characters of an answer that are passed on."""
+SHORTEST_TOKEN = 8
+"""Characters from which on a part of a URL may be a secret."""
 LONGEST_PAUSE = 3600.0
 """Seconds: no receiver makes a sink wait longer."""
 REFUSED = frozenset({400, 413, 414, 415, 422})
@@ -146,11 +148,24 @@ def _split(url: str) -> SplitResult | None:
 
 
 def _without(text: str, secrets: Sequence[str]) -> str:
-    """Return a receiver's text without what it must not give away: secrets, and paths of URLs."""
-    for secret in secrets:
-        for form in (secret, urlsplit(secret).path if _URL.match(secret) else ""):
-            text = text.replace(form, "…") if len(form) > 1 else text
+    """Return a receiver's text without secrets, and without what in a URL may be one: path, its parts, query."""
+    forms = {form for secret in secrets for form in _forms(secret)}
+    for form in sorted(forms, key=len, reverse=True):
+        text = text.replace(form, "…")
     return text
+
+
+def _forms(secret: str) -> Iterator[str]:
+    if not _URL.match(secret):
+        yield from filter(None, (secret, secret.removeprefix("whsec_")))
+        return
+    parts = urlsplit(secret)
+    yield secret
+    yield from filter(_may_be_secret, (parts.path, parts.query, *parts.path.split("/")))
+
+
+def _may_be_secret(part: str) -> bool:
+    return len(part) >= SHORTEST_TOKEN
 
 
 def _phrase(status: int) -> str:

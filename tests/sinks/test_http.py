@@ -216,6 +216,15 @@ def test_a_refusal_is_about_the_event(status: int) -> None:
     assert len(answer.refusal) == len("400 ") + 200
 
 
+def test_a_refusal_repeats_no_secret() -> None:
+    """A receiver that repeats a URL's path, a part of it, its query or a secret is not quoted with it."""
+    told = b"/T0/abcdefgh1234 abcdefgh1234 token=hidden whsec_c2VjcmV0c2VjcmV0 c2VjcmV0c2VjcmV0 fine"
+    with Server(lambda request: Reply(400, told)) as server:
+        url = f"{server.url}/T0/abcdefgh1234?token=hidden"
+        answer = client().post(url, b"", {}, ["whsec_c2VjcmV0c2VjcmV0"])
+    assert answer.refusal == "400 … … … … … fine"
+
+
 def test_a_receiver_that_is_gone_disables_the_sink() -> None:
     """410 means that nothing more is wanted."""
     with Server(lambda request: Reply(410)) as server, pytest.raises(SinkDisabled, match="answered 410 Gone"):
