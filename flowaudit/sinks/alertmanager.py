@@ -36,7 +36,7 @@ _LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*", re.ASCII)
 
 
 class Alertmanager:
-    """Posts to every peer: peers tell each other of silences and notifications, not of alerts."""
+    """Posts to every peer: peers share silences and notifications, not alerts."""
 
     batch: ClassVar[int] = 200
     kinds: ClassVar[frozenset[FindingEvent]] = frozenset(FindingEvent)
@@ -106,7 +106,7 @@ def _alert(event: Event, now: datetime, labels: Mapping[str, str]) -> dict[str, 
 
 def _labels(event: Event) -> dict[str, str]:
     case = event.case
-    told = {
+    labels = {
         "alertname": ALERT,
         "severity": SEVERITIES[case.finding.severity],
         "detector": clean(case.finding.detector, MOST_LABEL),
@@ -115,4 +115,4 @@ def _labels(event: Event) -> dict[str, str]:
         "region": case.region,
         "source": PRODUCT,
     }
-    return {name: value for name, value in told.items() if value}
+    return {name: value for name, value in labels.items() if value}

@@ -17,7 +17,7 @@ MOST_KEY, MOST_REMOTES, MOST_WORDS, MOST_NAME = 3_000, 10, 1_000, 256
 
 
 def document(event: Event) -> dict[str, Any]:
-    """Return an event as JSON of less than 20 KB; `truncated` says whether parts of key or evidence are left out."""
+    """Return an event as JSON of less than 20 KB; `truncated` marks that parts of key or evidence are left out."""
     return {
         "version": VERSION,
         "id": event.id,
@@ -35,7 +35,7 @@ def encode(value: Any) -> bytes:  # noqa: ANN401  JSON
 def _finding(event: Event) -> dict[str, Any]:
     case, finding = event.case, event.case.finding
     key = _within(finding.key, MOST_KEY)
-    told = {
+    fields = {
         "id": finding.id,
         "event": event.kind.value,
         "seq": event.seq,
@@ -59,8 +59,8 @@ def _finding(event: Event) -> dict[str, Any]:
         "explain": f"flowaudit explain {finding.id}",
     }
     evidence = {name: value for name, value in finding.evidence.items() if name != "top_remotes"}
-    room = _within(evidence, MOST - len(encode(told)) - len('"evidence":,"truncated":false'))
-    return {**told, "evidence": room, "truncated": len(room) < len(evidence) or len(key) < len(finding.key)}
+    room = _within(evidence, MOST - len(encode(fields)) - len('"evidence":,"truncated":false'))
+    return {**fields, "evidence": room, "truncated": len(room) < len(evidence) or len(key) < len(finding.key)}
 
 
 def _remotes(event: Event) -> list[dict[str, Any]]:

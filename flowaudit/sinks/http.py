@@ -44,7 +44,7 @@ _URL = re.compile(r"https?://[!-~]+", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An answer that is about the event: `refusal` says why the event is not wanted, None if it was taken."""
+    """An answer that is about the event: `refusal` is the reason why it is not taken, None if it is."""
 
     text: str = ""
     refusal: str | None = None

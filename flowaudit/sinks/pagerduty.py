@@ -67,7 +67,7 @@ def _message(event: Event) -> dict[str, Any]:
 
 def _payload(event: Event) -> dict[str, Any]:
     case = event.case
-    told = {
+    fields = {
         "summary": clean(f"{case.title}: {case.finding.sentence}", MOST_SUMMARY),
         "source": clean(case.subject, MOST_NAME),
         "severity": SEVERITIES[case.finding.severity],
@@ -77,4 +77,4 @@ def _payload(event: Event) -> dict[str, Any]:
         "class": clean(case.finding.detector, MOST_NAME),
         "custom_details": {"event_id": event.id, **document(event)["finding"]},
     }
-    return {name: value for name, value in told.items() if value}
+    return {name: value for name, value in fields.items() if value}

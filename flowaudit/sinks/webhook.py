@@ -61,11 +61,11 @@ class Webhook:
 
 
 def _body(event: Event) -> dict[str, object]:
-    told = document(event)
+    neutral = document(event)
     return {
-        "type": told["type"],
-        "timestamp": told["time"],
-        "data": {"version": told["version"], **told["finding"]},
+        "type": neutral["type"],
+        "timestamp": neutral["time"],
+        "data": {"version": neutral["version"], **neutral["finding"]},
     }
 
 

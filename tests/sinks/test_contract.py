@@ -65,7 +65,7 @@ def test_each_kind_of_event_arrives_once(harness: Harness) -> None:
 
 @made(HARNESSES)
 def test_what_is_sent_again_has_the_same_key(harness: Harness) -> None:
-    """An event that is sent twice carries the same key, so that receivers can tell."""
+    """An event that is sent twice carries the same key, so that receivers can drop the second."""
     sink, sent = harness.sink(), event()
     assert (sink.send([sent]), sink.send([sent])) == (Result(), Result())
     assert set(keys(harness)) == {sent.id}
@@ -152,7 +152,7 @@ def test_a_rotated_secret_is_used_at_once(harness: Any) -> None:
 
 @made(WITH_SECRET)
 def test_a_missing_secret_names_its_place(harness: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A secret that is not there is a mistake of the configuration, told with the variable's name."""
+    """A secret that is not there is a ConfigError that names the variable."""
     monkeypatch.delenv("FLOWAUDIT_TEST_SECRET", raising=False)
     sink = harness.without_secret("FLOWAUDIT_TEST_SECRET")
     with pytest.raises(ConfigError, match="FLOWAUDIT_TEST_SECRET"):

@@ -84,7 +84,7 @@ def test_a_post_is_as_it_was_handed_in() -> None:
     ["127.0.0.1", "localhost", "2130706433", "0x7f000001", "017700000001", "127.1", "0", "[::1]", "[::ffff:7f00:1]"],
 )
 def test_the_loopback_is_refused_in_every_spelling(host: str) -> None:
-    """A host that is a private address, or has one, is not connected to; the message tells how to allow it."""
+    """A host that is a private address, or has one, is not connected to; the message names `allowed_networks`."""
     with Server() as server:
         with pytest.raises(SinkError, match="is no public address: if it is meant, add it to `allowed_networks`"):
             client(networks=()).post(f"http://{host}:{server.port}/", b"", {})
@@ -133,7 +133,7 @@ def test_a_redirect_is_a_failure() -> None:
 
 
 def test_a_proxy_of_the_environment_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    """HTTP_PROXY has no say: a proxy would connect to whatever it likes."""
+    """HTTP_PROXY is ignored: a proxy would connect to whatever it likes."""
     with Server() as server, Server() as proxy:
         for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
             monkeypatch.setenv(name, proxy.url)
@@ -288,7 +288,7 @@ def test_no_connection_is_told_with_the_host_only() -> None:
     ["ftp://a.example/", "http:///x", "https://user:pw@a.example/", "http://a:99999/", "http://[::1/", "é"],
 )
 def test_what_is_no_url_is_a_mistake(url: str) -> None:
-    """What is no URL is told without repeating it: it may be a secret that went to the wrong place."""
+    """A malformed URL is a ConfigError that does not repeat it: it may be a misplaced secret."""
     with pytest.raises(ConfigError) as raised:
         client().post(url, b"", {})
     assert url not in str(raised.value)

@@ -74,7 +74,7 @@ def test_nobody_is_called(words: str) -> None:
 
 
 def test_a_message_tells_severity_state_and_what_to_do() -> None:
-    """Severity, state and the commands that tell more are in the message, and a line for notifications."""
+    """Severity, state and the commands for details are in the message, and a line for notifications."""
     payload = message(event())
     told = [text for text, _ in texts(payload)]
     assert told[0] == "CRITICAL opened: Traffic leaves to the internet past the NAT gateway"
@@ -151,7 +151,7 @@ def test_messages_are_a_second_apart(harness: SlackHarness, monkeypatch: pytest.
     ],
 )
 def test_slacks_answers_are_put_into_words(harness: SlackHarness, status: int, body: str, told: str) -> None:
-    """What Slack answers is told with its code and what to do."""
+    """The error holds Slack's code and the remedy."""
     harness.server.answer = lambda request: Reply(status, body.encode())
     with pytest.raises(SinkError, match=f"answered {status} {body}: {told}"):
         harness.sink().send([event()])

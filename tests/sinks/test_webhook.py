@@ -60,7 +60,7 @@ def test_while_secrets_rotate_each_signs(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_a_later_attempt_has_the_same_id_and_its_own_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is sent again is known by its id, and is not taken for a replay by its age."""
+    """A second attempt keeps the id and has a fresh timestamp, so its age does not look like a replay."""
     first, second = post(event(), monkeypatch, times=(1_000_000.9, 1_009_999.0))
     assert first.headers["webhook-id"] == second.headers["webhook-id"] == "0123456789ab-1"
     assert (first.headers["webhook-timestamp"], second.headers["webhook-timestamp"]) == ("1000000", "1009999")
@@ -82,7 +82,7 @@ def test_the_body_tells_of_the_finding(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("character", ["x", "é", "\U0001f600", '"', "\\", "x\n", "\x00", "\ud800"])
 def test_a_body_stays_below_20_kb(character: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever a finding holds, the body is below 20 KB, and `truncated` marks what is left out."""
+    """Whatever a finding holds, the body is below 20 KB, and `truncated` marks omissions."""
     long = character * 20_000
     remotes = [{"address": "2001:db8::1", "port": 443, "protocol": 6, "bytes": 2**62, "flows": 2**62}] * 99
     names = ("workload", "path", *(f"{character}{number}" for number in range(40)))
@@ -124,7 +124,7 @@ def test_numbers_that_json_has_not_are_null() -> None:
     ],
 )
 def test_a_malformed_secret_is_told_by_its_place(secret: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A secret that is none is a mistake of the configuration: its place is told, and not the secret."""
+    """A secret that is none is a ConfigError with its place, and without the secret."""
     with pytest.raises(ConfigError, match="FLOWAUDIT_SECRET_1 holds no webhook secret") as raised:
         post(event(), monkeypatch, (SECRET, secret))
     assert secret == "whsec_" or secret not in str(raised.value)
