@@ -1,10 +1,13 @@
 """Findings in the AWS Security Finding Format, as Security Hub's BatchImportFindings takes them.
 
-Names and limits are those of the Security Hub API reference, `AwsSecurityFinding`.
+Names and limits are those of the Security Hub API reference, `AwsSecurityFinding`. What customers change as they
+investigate is not set: Note, UserDefinedFields, VerificationState and Workflow; severity and types are given as the
+provider's in FindingProviderFields, from where Security Hub takes them ("BatchImportFindings").
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from flowaudit.errors import ConfigError
@@ -14,40 +17,50 @@ SCHEMA_VERSION = "2018-10-08"
 NO_ACCOUNT = "000000000000"
 """The account where flow logs do not name one: a finding has to have one, and nobody has this."""
 MOST_DESCRIPTION, MOST_REMEDY, MOST_FIELDS, MOST_FIELD_NAME, MOST_FIELD = 1024, 512, 50, 128, 1024
-MOST_COMPONENT = 32
+MOST_COMPONENT, MOST_REMOTES = 32, 50
 WORKLOADS = {"notebook_instance": "AwsSageMakerNotebookInstance"}
 """The kinds of workload that ASFF has a type for."""
 
 
-def finding(case: Case) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class Hub:
+    """The account and the region that a finding is imported into, where these are not the finding's own."""
+
+    account: str | None = None
+    region: str | None = None
+
+
+def finding(case: Case, hub: Hub = Hub()) -> dict[str, Any]:
     """Return a finding as it stands; raises ConfigError where its region, a part of ProductArn, is not known."""
-    if case.region is None:
+    region = hub.region or case.region
+    if region is None:
         raise ConfigError(
             f"finding {case.finding.id}: ASFF's ProductArn names a region, and neither the finding nor AWS's own chain "
             "has one; set AWS_REGION to the region of your Security Hub"
         )
-    account = case.account or NO_ACCOUNT
-    product = f"arn:{case.partition}:securityhub:{case.region}:{account}:product/{account}/default"
+    account = case.account or hub.account or NO_ACCOUNT
+    product = f"arn:{case.partition}:securityhub:{region}:{account}:product/{account}/default"
     told = {
         "SchemaVersion": SCHEMA_VERSION,
-        "Id": f"{PRODUCT}/{case.region}/{account}/{case.finding.id}",
+        "Id": f"{PRODUCT}/{case.region or region}/{account}/{case.finding.id}",
         "ProductArn": product,
         "ProductName": PRODUCT,
         "CompanyName": PRODUCT,
         "GeneratorId": clean(f"{PRODUCT}/{case.finding.detector}", 512),
         "AwsAccountId": account,
-        "Types": [case.type],
         "CreatedAt": stamp(case.opened),
         "UpdatedAt": stamp(case.updated),
         "FirstObservedAt": stamp(case.finding.first_seen),
         "LastObservedAt": stamp(case.finding.last_seen),
-        "Severity": {"Label": case.finding.severity.upper(), "Original": case.finding.severity},
+        "FindingProviderFields": {
+            "Severity": {"Label": case.finding.severity.upper(), "Original": case.finding.severity},
+            "Types": [case.type],
+        },
         "Title": case.title,
         "Description": clean(case.meaning, MOST_DESCRIPTION),
-        "Resources": _resources(case),
+        "Resources": _resources(case, case.region or region),
         "ProductFields": _fields(case),
         "RecordState": case.standing.record_state,
-        "Workflow": {"Status": case.standing.workflow},
         "Remediation": case.remedy and {"Recommendation": {"Text": clean(case.remedy, MOST_REMEDY)}},
         "Network": case.remotes and _network(case.remotes[0]),
         "NetworkPath": _network_path(case),
@@ -55,8 +68,8 @@ def finding(case: Case) -> dict[str, Any]:
     return {name: value for name, value in told.items() if value}
 
 
-def _resources(case: Case) -> list[dict[str, Any]]:
-    place = {"Partition": case.partition, "Region": case.region}
+def _resources(case: Case, region: str) -> list[dict[str, Any]]:
+    place = {"Partition": case.partition, "Region": region}
     subject: dict[str, Any] = {"Type": "Other", "Id": case.subject, **place}
     if case.interface:
         details = {"AwsEc2NetworkInterface": {"NetworkInterfaceId": case.interface}}
@@ -80,7 +93,7 @@ def _network_path(case: Case) -> list[dict[str, Any]]:
     way = clean(case.path, MOST_COMPONENT)
     through: dict[str, Any] = {"ComponentId": way, "ComponentType": way}
     if case.remotes:
-        through["Egress"] = {"Destination": _destination(case.remotes)}
+        through["Egress"] = {"Destination": _destination(case.remotes[:MOST_REMOTES])}
     return [{"ComponentId": case.interface[:MOST_COMPONENT], "ComponentType": "AwsEc2NetworkInterface"}, through]
 
 

@@ -5,6 +5,7 @@ Names and numbers are those of schema.ocsf.io/1.6.0: `detection_finding`, `netwo
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -40,29 +41,39 @@ the way's name: a NAT gateway is in the VPC but its traffic does not stay there,
 whether it crosses regions (7 and 8 do)."""
 
 
-def event(case: Case) -> dict[str, Any]:
-    """Return a finding as it stands as one event."""
+@dataclass(frozen=True, slots=True)
+class Activity:
+    """One event in a finding's life: a number of `ACTIVITIES`, its time, and its idempotency key."""
+
+    id: int
+    at: datetime
+    uid: str
+
+
+def event(case: Case, activity: Activity | None = None) -> dict[str, Any]:
+    """Return a finding as it stands as one event: that of an activity, or else the one that its state implies."""
     finding, standing = case.finding, case.standing
+    activity_id = activity.id if activity else standing.activity_id
     return _known(
         {
-            "activity_id": standing.activity_id,
-            "activity_name": ACTIVITIES[standing.activity_id],
+            "activity_id": activity_id,
+            "activity_name": ACTIVITIES[activity_id],
             "category_uid": FINDINGS,
             "category_name": "Findings",
             "class_uid": DETECTION_FINDING,
             "class_name": "Detection Finding",
-            "type_uid": DETECTION_FINDING * 100 + standing.activity_id,
-            "type_name": f"Detection Finding: {ACTIVITIES[standing.activity_id]}",
+            "type_uid": DETECTION_FINDING * 100 + activity_id,
+            "type_name": f"Detection Finding: {ACTIVITIES[activity_id]}",
             "severity_id": SEVERITIES[finding.severity],
             "severity": finding.severity.capitalize(),
             "status_id": standing.status_id,
             "status": STATUSES[standing.status_id],
             "is_alert": standing.activity_id == 1,
-            "time": _milliseconds(case.opened),
+            "time": _milliseconds(activity.at if activity else case.opened),
             "start_time": _milliseconds(finding.first_seen),
             "end_time": _milliseconds(finding.last_seen),
             "message": case.summary,
-            "metadata": _metadata(case),
+            "metadata": _metadata(case) | ({"uid": activity.uid} if activity else {}),
             "cloud": _cloud(case),
             "finding_info": _info(case),
             "evidences": _evidences(case),
