@@ -20,6 +20,23 @@ SEVERITIES = {"low": 2, "medium": 3, "high": 4, "critical": 5}
 RULE, ACTOR, AWS_ACCOUNT, OUTBOUND, UNKNOWN, OTHER = 1, 2, 10, 2, 0, 99
 PROTOCOLS = {1: "icmp", 6: "tcp", 17: "udp", 58: "ipv6-icmp"}
 
+TECHNIQUES = {
+    "T1021": "Remote Services",
+    "T1040": "Network Sniffing",
+    "T1048": "Exfiltration Over Alternative Protocol",
+    "T1071": "Application Layer Protocol",
+    "T1071.004": "DNS",
+    "T1133": "External Remote Services",
+    "T1190": "Exploit Public-Facing Application",
+    "T1537": "Transfer Data to Cloud Account",
+    "T1562": "Impair Defenses",
+    "T1562.008": "Disable or Modify Cloud Logs",
+    "T1567": "Exfiltration Over Web Service",
+    "T1567.002": "Exfiltration to Cloud Storage",
+    "T1571": "Non-Standard Port",
+}
+"""Names of ATT&CK Enterprise (attack.mitre.org/techniques), for readers that ask for one (py-ocsf-models)."""
+
 BOUNDARIES = {
     "same_vpc": (4, "Same VPC"),
     "interface_endpoint": (4, "Same VPC"),
@@ -103,7 +120,9 @@ def _metadata(case: Case) -> dict[str, Any]:
 
 
 def _cloud(case: Case) -> dict[str, Any]:
-    account = {"uid": case.account, "type": "AWS Account", "type_id": AWS_ACCOUNT} if case.account else None
+    """Return where it is; an account is its own name too, for there are readers that ask for one (py-ocsf-models)."""
+    known = {"uid": case.account, "name": case.account, "type": "AWS Account", "type_id": AWS_ACCOUNT}
+    account = known if case.account else None
     return _known({"provider": "AWS", "region": case.region, "account": account})
 
 
@@ -127,9 +146,10 @@ def _info(case: Case) -> dict[str, Any]:
 
 
 def _attack(technique: str) -> dict[str, Any]:
-    """Return a technique, T1048, or one below it, T1567.002."""
+    """Return a technique, T1048, or one below it, T1567.002; where its name is not known, its id is its name."""
     parent, dot, _ = technique.partition(".")
-    return {"technique": {"uid": parent}} | ({"sub_technique": {"uid": technique}} if dot else {})
+    names = {id: {"uid": id, "name": TECHNIQUES.get(id, id)} for id in (parent, technique)}
+    return {"technique": names[parent]} | ({"sub_technique": names[technique]} if dot else {})
 
 
 def _evidences(case: Case) -> list[dict[str, Any]]:
