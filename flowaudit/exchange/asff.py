@@ -1,13 +1,13 @@
 """Findings in the AWS Security Finding Format, as Security Hub's BatchImportFindings takes them.
 
-Names and limits are those of the Security Hub API reference, `AwsSecurityFinding`. What customers change as they
-investigate is not set: Note, UserDefinedFields, VerificationState and Workflow; severity and types are given as the
-provider's in FindingProviderFields, from where Security Hub takes them ("BatchImportFindings").
+Names and limits are those of the Security Hub API reference, `AwsSecurityFinding`. Fields that
+customers manage are left alone: Note, UserDefinedFields, VerificationState and Workflow. Severity and types are in
+FindingProviderFields, the place for a provider's values (API reference, "BatchImportFindings").
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from flowaudit.errors import ConfigError
@@ -32,17 +32,17 @@ class Hub:
 
 def finding(case: Case, hub: Hub = Hub()) -> dict[str, Any]:
     """Return a finding as it stands; raises ConfigError where its region, a part of ProductArn, is not known."""
-    region = hub.region or case.region
-    if region is None:
+    case = replace(case, home=case.home or hub.region)
+    if case.region is None:
         raise ConfigError(
             f"finding {case.finding.id}: ASFF's ProductArn names a region, and neither the finding nor AWS's own chain "
             "has one; set AWS_REGION to the region of your Security Hub"
         )
     account = case.account or hub.account or NO_ACCOUNT
-    product = f"arn:{case.partition}:securityhub:{region}:{account}:product/{account}/default"
+    product = f"arn:{case.partition}:securityhub:{hub.region or case.region}:{account}:product/{account}/default"
     told = {
         "SchemaVersion": SCHEMA_VERSION,
-        "Id": f"{PRODUCT}/{case.region or region}/{account}/{case.finding.id}",
+        "Id": f"{PRODUCT}/{case.region}/{account}/{case.finding.id}",
         "ProductArn": product,
         "ProductName": PRODUCT,
         "CompanyName": PRODUCT,
@@ -58,7 +58,7 @@ def finding(case: Case, hub: Hub = Hub()) -> dict[str, Any]:
         },
         "Title": case.title,
         "Description": clean(case.meaning, MOST_DESCRIPTION),
-        "Resources": _resources(case, case.region or region),
+        "Resources": _resources(case),
         "ProductFields": _fields(case),
         "RecordState": case.standing.record_state,
         "Remediation": case.remedy and {"Recommendation": {"Text": clean(case.remedy, MOST_REMEDY)}},
@@ -68,8 +68,8 @@ def finding(case: Case, hub: Hub = Hub()) -> dict[str, Any]:
     return {name: value for name, value in told.items() if value}
 
 
-def _resources(case: Case, region: str) -> list[dict[str, Any]]:
-    place = {"Partition": case.partition, "Region": region}
+def _resources(case: Case) -> list[dict[str, Any]]:
+    place = {"Partition": case.partition, "Region": case.region}
     subject: dict[str, Any] = {"Type": "Other", "Id": case.subject, **place}
     if case.interface:
         details = {"AwsEc2NetworkInterface": {"NetworkInterfaceId": case.interface}}

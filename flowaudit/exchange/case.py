@@ -37,8 +37,8 @@ _PARTITIONS = {"cn-": "aws-cn", "us-gov-": "aws-us-gov"}
 class Standing:
     """What a state is in each format.
 
-    OCSF's `activity_id` and `status_id`, ASFF's `record_state`, SARIF's `kind` and whether it is `suppressed`. A muted
-    finding is archived in ASFF, which hides it: what else would, Workflow, is the customer's and no import updates it.
+    OCSF's `activity_id` and `status_id`, ASFF's `record_state`, SARIF's `kind` and whether it is `suppressed`. ASFF
+    archives a muted finding to hide it: the other way, Workflow, is the customer's, and no import updates it.
     """
 
     activity_id: int

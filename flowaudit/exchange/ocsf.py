@@ -35,7 +35,7 @@ TECHNIQUES = {
     "T1567.002": "Exfiltration to Cloud Storage",
     "T1571": "Non-Standard Port",
 }
-"""Names of ATT&CK Enterprise (attack.mitre.org/techniques), for readers that ask for one (py-ocsf-models)."""
+"""Names of ATT&CK Enterprise (attack.mitre.org/techniques), which some readers require (py-ocsf-models)."""
 
 BOUNDARIES = {
     "same_vpc": (4, "Same VPC"),
@@ -120,7 +120,7 @@ def _metadata(case: Case) -> dict[str, Any]:
 
 
 def _cloud(case: Case) -> dict[str, Any]:
-    """Return where it is; an account is its own name too, for there are readers that ask for one (py-ocsf-models)."""
+    """Return provider, region and account; its number is also its name, which some readers require (py-ocsf-models)."""
     known = {"uid": case.account, "name": case.account, "type": "AWS Account", "type_id": AWS_ACCOUNT}
     account = known if case.account else None
     return _known({"provider": "AWS", "region": case.region, "account": account})
@@ -146,7 +146,7 @@ def _info(case: Case) -> dict[str, Any]:
 
 
 def _attack(technique: str) -> dict[str, Any]:
-    """Return a technique, T1048, or one below it, T1567.002; where its name is not known, its id is its name."""
+    """Return a technique, T1048, or one below it, T1567.002; an unknown name is the id."""
     parent, dot, _ = technique.partition(".")
     names = {id: {"uid": id, "name": TECHNIQUES.get(id, id)} for id in (parent, technique)}
     return {"technique": names[parent]} | ({"sub_technique": names[technique]} if dot else {})

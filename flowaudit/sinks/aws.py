@@ -1,7 +1,7 @@
-"""Calls to AWS: how they are split, and what AWS answers when it refuses, as messages that say what to do.
+"""Calls to AWS: their order, and AWS's refusals as messages with a remedy.
 
 Sources of the codes: "Common errors" and the errors of each operation in the API references of Amazon SNS, SQS,
-EventBridge, Security Hub and S3. AWS's own words are repeated only where it refuses one event: others may hold keys.
+EventBridge, Security Hub and S3. AWS's own words are repeated only for refused events: others may hold keys.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from flowaudit.sinks import Event, Result
 from flowaudit.sinks.aws_codes import CLASSES, CODES, DENIED, ENTRY, FAILED, KMS, MALFORMED, OTHER
 
 MOST_WORDS = 300
-"""Characters of what AWS says of an event that it refuses."""
+"""Characters of AWS's own words that are repeated."""
 
 
 class Malformed(SinkError):
-    """AWS refuses a call for what is in it: one of its events, nobody knows which."""
+    """AWS refuses a call because one of its events is malformed, without naming the event."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One operation of one client, for the messages: `action` on `resource` is what IAM has to allow."""
+    """One operation of one client, for the messages: IAM has to allow `action` on `resource`."""
 
     sink: str
     target: str
@@ -64,9 +64,9 @@ class Call:
             raise self._error(next(CLASSES[name] for name in names if name in CLASSES), names[0]) from None
 
     def settled(self, refusals: Iterable[Refusal], sent: int) -> Result:
-        """Return which entries of a batch call are refused and which failed, of `sent`.
+        """Return the refused and the failed entries of a batch call with `sent` entries.
 
-        Raises SinkError where all failed, and for a reason that is not theirs.
+        Raises SinkError where all failed.
         """
         refused: dict[str, str] = {}
         failed: dict[str, SinkError] = {}
@@ -107,9 +107,9 @@ Send = Callable[[Sequence[Event]], Result]
 
 
 def in_order(calls: Iterable[Sequence[Event]], send: Send) -> Result:
-    """Send events call by call, up to the first call that fails as a whole: what it and later ones carry has failed.
+    """Send events call by call, up to the first that fails as a whole: its events and all later ones have failed.
 
-    Raises SinkError where that is the first.
+    Raises SinkError where the first call fails as a whole.
     """
     refused: dict[str, str] = {}
     failed: dict[str, str] = {}
@@ -128,7 +128,7 @@ def in_order(calls: Iterable[Sequence[Event]], send: Send) -> Result:
 
 
 def _one_by_one(events: Sequence[Event], send: Send) -> Result:
-    """Send events by one call, and if AWS finds fault with what is in it, by one call each."""
+    """Send events by one call, or by one call each where AWS finds one of them malformed."""
     try:
         return send(events)
     except Malformed as error:

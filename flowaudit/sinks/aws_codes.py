@@ -78,8 +78,12 @@ CODES: dict[str, str] = {
             "KMSNotFound",
             "KMSNotFoundException",
             "KMSOptInRequired",
+            "KMS.AccessDeniedException",
             "KMS.DisabledException",
+            "KMS.InvalidKeyUsageException",
+            "KMS.InvalidStateException",
             "KMS.NotFoundException",
+            "KMS.OptInRequired",
             "KmsAccessDenied",
             "KmsDisabled",
             "KmsInvalidKeyUsage",
@@ -112,6 +116,7 @@ CODES: dict[str, str] = {
         (
             "404",
             "AWS.SimpleQueueService.NonExistentQueue",
+            "InvalidAddress",
             "NoSuchBucket",
             "NotFound",
             "NotFoundException",
@@ -123,6 +128,7 @@ CODES: dict[str, str] = {
     **dict.fromkeys(("InvalidAccess", "InvalidAccessException"), NO_HUB),
     **dict.fromkeys(
         (
+            "AWS.SimpleQueueService.BatchRequestTooLong",
             "BatchRequestTooLong",
             "BatchRequestTooLongException",
             "InvalidArgument",
@@ -144,7 +150,7 @@ CODES: dict[str, str] = {
     **dict.fromkeys(("500", "502", "504", "InternalError", "InternalException", "InternalFailure"), FAILED),
 }
 
-# By the names of botocore's classes, nearest first; BotoCoreError is what they all are.
+# By the names of botocore's classes, nearest first; all are BotoCoreErrors.
 CLASSES: dict[str, str] = {
     **dict.fromkeys(
         (

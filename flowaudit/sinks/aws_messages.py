@@ -1,4 +1,4 @@
-"""What SNS, SQS and EventBridge have in common: documents that fit, and batches that do."""
+"""Shared by SNS, SQS and EventBridge: documents and batches within their limits."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from flowaudit.sinks.document import document
 MOST_ENTRIES = 10
 """Entries of one PublishBatch, SendMessageBatch or PutEvents."""
 MOST_BYTES = 256 * 1024
-"""Bytes of a message, and of all messages of a call: SNS's default, and what SQS and EventBridge all took once."""
+"""Bytes of a message, and of all messages of a call: SNS's default, and the older limit of SQS and EventBridge."""
 ROOM = 8 * 1024
-"""Bytes that are kept free for what is sent beside a document: attributes, subject, resources."""
+"""Bytes kept free for attributes, subject and resources, which count towards the limits."""
 KEPT = ("id", "event", "seq", "detector", "severity", "state")
-"""What no document leaves out of its finding."""
+"""Members of a finding that every document keeps."""
 
 _UNFIT = re.compile("[\ud800-\udfff\ufffe\uffff]")
-"""What is no character, or none that SQS takes (Amazon SQS API Reference, "SendMessageBatch")."""
+"""Lone surrogates, and characters that SQS refuses (Amazon SQS API Reference, "SendMessageBatch")."""
 
 
 def body(event: Event) -> str:
@@ -51,7 +51,7 @@ def size(text: str) -> int:
 
 
 def attributes(event: Event) -> dict[str, dict[str, str]]:
-    """Return what subscriptions filter by, as message attributes of SNS and SQS, which may not be empty."""
+    """Return the message attributes of SNS and SQS, for filters of subscriptions; no value is empty."""
     found = event.case.finding
     values = {"severity": found.severity, "detector": found.detector, "event": str(event.kind)}
     texts = {name: _UNFIT.sub("\ufffd", clean(value, 256)) or "unknown" for name, value in values.items()}
@@ -59,12 +59,12 @@ def attributes(event: Event) -> dict[str, dict[str, str]]:
 
 
 def order(event: Event) -> dict[str, str]:
-    """Return what FIFO topics and queues ask for: one order for each finding, and each event once in five minutes."""
+    """Return the FIFO parameters: messages of one finding in order, each event once in five minutes."""
     return {"MessageGroupId": event.case.finding.id, "MessageDeduplicationId": event.id}
 
 
 def batches(events: Sequence[Event], weigh: Callable[[Event], int]) -> Iterator[list[Event]]:
-    """Cut events, in order, into what one call takes: so many entries, and so many bytes by `weigh`."""
+    """Cut events, in order, into batches for one call each: ten entries, 256 KiB as `weigh` counts them."""
     batch: list[Event] = []
     weight = 0
     for event in events:

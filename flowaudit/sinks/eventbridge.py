@@ -23,7 +23,7 @@ DETAIL_TYPES = {
     FindingEvent.MUTED: "Finding Muted",
     FindingEvent.UNMUTED: "Finding Unmuted",
 }
-"""What rules match by, besides the source and the detail."""
+"""The detail-type of each event, for patterns of rules."""
 
 _ARN = re.compile(r"arn:aws[a-z-]*:[a-z0-9-]+:[a-z0-9-]*:(\d{12})?:[\x21-\x7e]{1,512}")
 

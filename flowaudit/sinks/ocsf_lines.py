@@ -23,7 +23,7 @@ CREATE, UPDATE, CLOSE = 1, 2, 3
 ACTIVITIES = {FindingEvent.OPENED: CREATE, FindingEvent.RESOLVED: CLOSE}
 """OCSF's activity of each event; every other is an update."""
 MOST_LINE = 256 * 1024
-"""Bytes of a line with all evidence: what log shippers commonly take."""
+"""Bytes of a line with all its evidence, a common limit of log shippers."""
 MOST_EVIDENCES = 100
 """Remotes in a line that is longer."""
 
@@ -121,7 +121,7 @@ def _json(told: dict[str, Any]) -> bytes:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[int]:
-    """Open a file to append to, made with its folder where there is none, for nobody else to write meanwhile."""
+    """Open a file for appending under an exclusive lock; the file and its folder are made where missing."""
     path.parent.mkdir(parents=True, exist_ok=True)
     file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK | os.O_CLOEXEC, 0o600)
     try:

@@ -1,7 +1,7 @@
 """Security Hub CSPM: findings in ASFF, each imported by its own account (API reference, "BatchImportFindings").
 
-Security Hub keeps one finding, not its events, and takes an update only if `UpdatedAt` is newer than the one that it
-has. Nobody but the finding's own account may import it into a custom product.
+Security Hub keeps one finding, not its events, and takes an update only if its `UpdatedAt` is newer. Only the finding's
+own account may import it into a custom product.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ MOST_FINDINGS = 100
 MOST_BYTES = 240_000
 """Bytes of a finding: "240 Kb", and the smaller reading of it."""
 FEWEST_FIELDS = 10
-"""What is left of ProductFields where a finding is too large: who and what happened, the figures, the key."""
+"""ProductFields that a finding over the limit keeps: its event, figures and key."""
 
 
 class SecurityHub:
     """Imports each event as an update of its finding: `clients` by account, `own` that of the credential chain.
 
-    What flow logs name no account of is `own`'s. Every client is of the one region that the hub is in.
+    Findings without a known account go to `own`. All clients are of the same region.
     """
 
     batch: ClassVar[int] = MOST_FINDINGS
@@ -85,11 +85,11 @@ class SecurityHub:
 
     def _import(self, account: str, events: Sequence[Event]) -> Result:
         client = self._clients[account]
-        target = f"Security Hub of {account}"
         hub = asff.Hub(account, client.meta.region_name)
         findings = {event.id: imported(event, hub) for event in events}
         ids = {finding["Id"]: id for id, finding in findings.items()}
-        call = Call(self.name, target, "securityhub:BatchImportFindings", "*", client)
+        product = next(iter(findings.values()))["ProductArn"]
+        call = Call(self.name, f"Security Hub of {account}", "securityhub:BatchImportFindings", product, client)
         with call.explained():
             answer = client.batch_import_findings(Findings=list(findings.values()))
         failures = answer.get("FailedFindings", ())
@@ -112,14 +112,14 @@ def imported(event: Event, hub: asff.Hub) -> dict[str, Any]:
 def updated_at(event: Event) -> datetime:
     """Return the time of an event, later by a millisecond for each event that its finding had.
 
-    So it grows strictly from event to event: those of one detect share their time, and Security Hub ignores, silently,
-    what is not newer. A millisecond, for nothing says that it compares anything finer.
+    It grows strictly from event to event: events of one detect share their time, and Security Hub silently ignores an
+    update that is not newer. A finer step than a millisecond might not count: the reference names no precision.
     """
     return event.at + timedelta(milliseconds=event.seq)
 
 
 def rounds(events: Sequence[Event]) -> list[list[Event]]:
-    """Return events in rounds with at most one of each finding, in order: a call with a finding twice has no order."""
+    """Return events in rounds with at most one of each finding, in order: within a call there is none."""
     found: list[list[Event]] = []
     turns: dict[str, int] = defaultdict(int)
     for event in events:

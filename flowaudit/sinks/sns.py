@@ -58,7 +58,7 @@ class Sns:
 
 
 def subject(event: Event) -> str:
-    """Return the line that e-mail subscriptions show: how bad, what happened, and to which finding."""
+    """Return the subject of e-mail subscriptions: severity, event and title."""
     line = clean(f"[{event.case.finding.severity.upper()}] {event.kind}: {event.case.title}")
     text = line.encode("ascii", "replace").decode()
     return text if len(text) <= MOST_SUBJECT else f"{text[: MOST_SUBJECT - 3]}..."

@@ -195,16 +195,6 @@ def test_what_botocore_raises_is_explained(place: Any, raised: Exception, words:
     assert caught.value.__cause__ is None
 
 
-@each(CALLING)
-def test_calls_are_those_of_the_policy(place: Any) -> None:
-    """Each sink calls the one operation that its policy in the documentation allows."""
-    place.sink().send([event()])
-    operations = {"PublishBatch": "Publish", "SendMessageBatch": "SendMessage"}
-    service = {"eventbridge": "events", "security_hub": "securityhub", "ocsf": "s3"}.get(place.kind, place.kind)
-    called = {f"{service}:{operations.get(name, name)}" for name, _ in place.wire.asked}
-    assert called == {ACTIONS[place.kind]}
-
-
 @each(HARNESSES)
 def test_a_target_is_told_without_its_url(place: Any) -> None:
     """The target names the place, and neither scheme nor path of an HTTP address."""
