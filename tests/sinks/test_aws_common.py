@@ -140,9 +140,17 @@ ACTIONS = {
 
 
 @each(CALLING)
+def test_a_denied_action_is_named(place: Any) -> None:
+    """Where access is denied the message names the missing IAM action of the sink."""
+    place.wire.answer = lambda *_: error("AccessDenied", 403)
+    with pytest.raises(SinkError, match=f"Allow {ACTIONS[place.kind]} on "):
+        place.sink().send([event()])
+
+
+@each([harness_aws.SqsHarness])
 @pytest.mark.parametrize(("code", "status", "words"), REFUSALS)
-def test_a_refusal_says_what_to_do(place: Any, code: str, status: int, words: str) -> None:
-    """Code by code: the remedy, the missing IAM action, and nothing of AWS's own words, which may hold a key."""
+def test_a_refusal_has_a_remedy(place: Any, code: str, status: int, words: str) -> None:
+    """Each code has a message with a remedy, without AWS's own words, which may hold a key."""
     place.wire.answer = lambda *_: error(code, status, f"{KEY} {SECRET}")
     with pytest.raises(SinkError) as caught:
         place.sink().send([event()])
@@ -151,7 +159,7 @@ def test_a_refusal_says_what_to_do(place: Any, code: str, status: int, words: st
     assert SECRET not in str(caught.value)
 
 
-@each(CALLING)
+@each([harness_aws.SqsHarness])
 def test_a_key_that_is_denied_is_named(place: Any) -> None:
     """Where access is denied for a key of KMS, it is the key's permission that is missing."""
     place.wire.answer = lambda *_: error("AccessDenied", 403, "not authorized to perform: kms:GenerateDataKey")
@@ -159,7 +167,7 @@ def test_a_key_that_is_denied_is_named(place: Any) -> None:
         place.sink().send([event()])
 
 
-@each(CALLING)
+@each([harness_aws.SqsHarness])
 @pytest.mark.parametrize(("wait", "seconds"), [("7", 7.0), ("Wed, 21 Oct 2026 07:28:00 GMT", None)])
 def test_aws_says_how_long_to_wait(place: Any, wait: str, seconds: float | None) -> None:
     """Seconds of Retry-After are handed on."""
@@ -180,7 +188,7 @@ OWN_ERRORS = [
 ]
 
 
-@each(CALLING)
+@each([harness_aws.SqsHarness])
 @pytest.mark.parametrize(("raised", "words"), OWN_ERRORS, ids=lambda value: type(value).__name__)
 def test_what_botocore_raises_is_explained(place: Any, raised: Exception, words: str) -> None:
     """Missing credentials, certificates, proxies and timeouts have a message each, without a secret."""
