@@ -1,10 +1,13 @@
 """Findings in the AWS Security Finding Format, as Security Hub's BatchImportFindings takes them.
 
-Names and limits are those of the Security Hub API reference, `AwsSecurityFinding`.
+Names and limits are those of the Security Hub API reference, `AwsSecurityFinding`. Fields that
+customers manage are left alone: Note, UserDefinedFields, VerificationState and Workflow. Severity and types are in
+FindingProviderFields, the place for a provider's values (API reference, "BatchImportFindings").
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from typing import Any
 
 from flowaudit.errors import ConfigError
@@ -14,20 +17,29 @@ SCHEMA_VERSION = "2018-10-08"
 NO_ACCOUNT = "000000000000"
 """The account where flow logs do not name one: a finding has to have one, and nobody has this."""
 MOST_DESCRIPTION, MOST_REMEDY, MOST_FIELDS, MOST_FIELD_NAME, MOST_FIELD = 1024, 512, 50, 128, 1024
-MOST_COMPONENT = 32
+MOST_COMPONENT, MOST_REMOTES = 32, 50
 WORKLOADS = {"notebook_instance": "AwsSageMakerNotebookInstance"}
 """The kinds of workload that ASFF has a type for."""
 
 
-def finding(case: Case) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class Hub:
+    """The account and the region that a finding is imported into, where these are not the finding's own."""
+
+    account: str | None = None
+    region: str | None = None
+
+
+def finding(case: Case, hub: Hub = Hub()) -> dict[str, Any]:
     """Return a finding as it stands; raises ConfigError where its region, a part of ProductArn, is not known."""
+    case = replace(case, home=case.home or hub.region)
     if case.region is None:
         raise ConfigError(
             f"finding {case.finding.id}: ASFF's ProductArn names a region, and neither the finding nor AWS's own chain "
             "has one; set AWS_REGION to the region of your Security Hub"
         )
-    account = case.account or NO_ACCOUNT
-    product = f"arn:{case.partition}:securityhub:{case.region}:{account}:product/{account}/default"
+    account = case.account or hub.account or NO_ACCOUNT
+    product = f"arn:{case.partition}:securityhub:{hub.region or case.region}:{account}:product/{account}/default"
     told = {
         "SchemaVersion": SCHEMA_VERSION,
         "Id": f"{PRODUCT}/{case.region}/{account}/{case.finding.id}",
@@ -36,18 +48,19 @@ def finding(case: Case) -> dict[str, Any]:
         "CompanyName": PRODUCT,
         "GeneratorId": clean(f"{PRODUCT}/{case.finding.detector}", 512),
         "AwsAccountId": account,
-        "Types": [case.type],
         "CreatedAt": stamp(case.opened),
         "UpdatedAt": stamp(case.updated),
         "FirstObservedAt": stamp(case.finding.first_seen),
         "LastObservedAt": stamp(case.finding.last_seen),
-        "Severity": {"Label": case.finding.severity.upper(), "Original": case.finding.severity},
+        "FindingProviderFields": {
+            "Severity": {"Label": case.finding.severity.upper(), "Original": case.finding.severity},
+            "Types": [case.type],
+        },
         "Title": case.title,
         "Description": clean(case.meaning, MOST_DESCRIPTION),
         "Resources": _resources(case),
         "ProductFields": _fields(case),
         "RecordState": case.standing.record_state,
-        "Workflow": {"Status": case.standing.workflow},
         "Remediation": case.remedy and {"Recommendation": {"Text": clean(case.remedy, MOST_REMEDY)}},
         "Network": case.remotes and _network(case.remotes[0]),
         "NetworkPath": _network_path(case),
@@ -80,7 +93,7 @@ def _network_path(case: Case) -> list[dict[str, Any]]:
     way = clean(case.path, MOST_COMPONENT)
     through: dict[str, Any] = {"ComponentId": way, "ComponentType": way}
     if case.remotes:
-        through["Egress"] = {"Destination": _destination(case.remotes)}
+        through["Egress"] = {"Destination": _destination(case.remotes[:MOST_REMOTES])}
     return [{"ComponentId": case.interface[:MOST_COMPONENT], "ComponentType": "AwsEc2NetworkInterface"}, through]
 
 

@@ -37,22 +37,21 @@ _PARTITIONS = {"cn-": "aws-cn", "us-gov-": "aws-us-gov"}
 class Standing:
     """What a state is in each format.
 
-    OCSF's `activity_id` and `status_id`, ASFF's `record_state` and `workflow`, SARIF's `kind` and whether it is
-    `suppressed`.
+    OCSF's `activity_id` and `status_id`, ASFF's `record_state`, SARIF's `kind` and whether it is `suppressed`. ASFF
+    archives a muted finding to hide it: the other way, Workflow, is the customer's, and no import updates it.
     """
 
     activity_id: int
     status_id: int
     record_state: str
-    workflow: str
     kind: str
     suppressed: bool = False
 
 
 STANDINGS = {
-    "open": Standing(1, 1, "ACTIVE", "NEW", "fail"),
-    "resolved": Standing(3, 4, "ARCHIVED", "RESOLVED", "pass"),
-    "muted": Standing(2, 3, "ACTIVE", "SUPPRESSED", "fail", suppressed=True),
+    "open": Standing(1, 1, "ACTIVE", "fail"),
+    "resolved": Standing(3, 4, "ARCHIVED", "pass"),
+    "muted": Standing(2, 3, "ARCHIVED", "fail", suppressed=True),
 }
 """The one table of a finding's states."""
 

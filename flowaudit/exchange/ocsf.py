@@ -5,6 +5,7 @@ Names and numbers are those of schema.ocsf.io/1.6.0: `detection_finding`, `netwo
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -18,6 +19,23 @@ STATUSES = {1: "New", 3: "Suppressed", 4: "Resolved"}
 SEVERITIES = {"low": 2, "medium": 3, "high": 4, "critical": 5}
 RULE, ACTOR, AWS_ACCOUNT, OUTBOUND, UNKNOWN, OTHER = 1, 2, 10, 2, 0, 99
 PROTOCOLS = {1: "icmp", 6: "tcp", 17: "udp", 58: "ipv6-icmp"}
+
+TECHNIQUES = {
+    "T1021": "Remote Services",
+    "T1040": "Network Sniffing",
+    "T1048": "Exfiltration Over Alternative Protocol",
+    "T1071": "Application Layer Protocol",
+    "T1071.004": "DNS",
+    "T1133": "External Remote Services",
+    "T1190": "Exploit Public-Facing Application",
+    "T1537": "Transfer Data to Cloud Account",
+    "T1562": "Impair Defenses",
+    "T1562.008": "Disable or Modify Cloud Logs",
+    "T1567": "Exfiltration Over Web Service",
+    "T1567.002": "Exfiltration to Cloud Storage",
+    "T1571": "Non-Standard Port",
+}
+"""Names of ATT&CK Enterprise (attack.mitre.org/techniques), which some readers require (py-ocsf-models)."""
 
 BOUNDARIES = {
     "same_vpc": (4, "Same VPC"),
@@ -40,29 +58,39 @@ the way's name: a NAT gateway is in the VPC but its traffic does not stay there,
 whether it crosses regions (7 and 8 do)."""
 
 
-def event(case: Case) -> dict[str, Any]:
-    """Return a finding as it stands as one event."""
+@dataclass(frozen=True, slots=True)
+class Activity:
+    """One event in a finding's life: a number of `ACTIVITIES`, its time, and its idempotency key."""
+
+    id: int
+    at: datetime
+    uid: str
+
+
+def event(case: Case, activity: Activity | None = None) -> dict[str, Any]:
+    """Return a finding as it stands as one event: that of an activity, or else the one that its state implies."""
     finding, standing = case.finding, case.standing
+    activity_id = activity.id if activity else standing.activity_id
     return _known(
         {
-            "activity_id": standing.activity_id,
-            "activity_name": ACTIVITIES[standing.activity_id],
+            "activity_id": activity_id,
+            "activity_name": ACTIVITIES[activity_id],
             "category_uid": FINDINGS,
             "category_name": "Findings",
             "class_uid": DETECTION_FINDING,
             "class_name": "Detection Finding",
-            "type_uid": DETECTION_FINDING * 100 + standing.activity_id,
-            "type_name": f"Detection Finding: {ACTIVITIES[standing.activity_id]}",
+            "type_uid": DETECTION_FINDING * 100 + activity_id,
+            "type_name": f"Detection Finding: {ACTIVITIES[activity_id]}",
             "severity_id": SEVERITIES[finding.severity],
             "severity": finding.severity.capitalize(),
             "status_id": standing.status_id,
             "status": STATUSES[standing.status_id],
             "is_alert": standing.activity_id == 1,
-            "time": _milliseconds(case.opened),
+            "time": _milliseconds(activity.at if activity else case.opened),
             "start_time": _milliseconds(finding.first_seen),
             "end_time": _milliseconds(finding.last_seen),
             "message": case.summary,
-            "metadata": _metadata(case),
+            "metadata": _metadata(case) | ({"uid": activity.uid} if activity else {}),
             "cloud": _cloud(case),
             "finding_info": _info(case),
             "evidences": _evidences(case),
@@ -92,7 +120,9 @@ def _metadata(case: Case) -> dict[str, Any]:
 
 
 def _cloud(case: Case) -> dict[str, Any]:
-    account = {"uid": case.account, "type": "AWS Account", "type_id": AWS_ACCOUNT} if case.account else None
+    """Return provider, region and account; its number is also its name, which some readers require (py-ocsf-models)."""
+    known = {"uid": case.account, "name": case.account, "type": "AWS Account", "type_id": AWS_ACCOUNT}
+    account = known if case.account else None
     return _known({"provider": "AWS", "region": case.region, "account": account})
 
 
@@ -116,9 +146,10 @@ def _info(case: Case) -> dict[str, Any]:
 
 
 def _attack(technique: str) -> dict[str, Any]:
-    """Return a technique, T1048, or one below it, T1567.002."""
+    """Return a technique, T1048, or one below it, T1567.002; an unknown name is the id."""
     parent, dot, _ = technique.partition(".")
-    return {"technique": {"uid": parent}} | ({"sub_technique": {"uid": technique}} if dot else {})
+    names = {id: {"uid": id, "name": TECHNIQUES.get(id, id)} for id in (parent, technique)}
+    return {"technique": names[parent]} | ({"sub_technique": names[technique]} if dot else {})
 
 
 def _evidences(case: Case) -> list[dict[str, Any]]:

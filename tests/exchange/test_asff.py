@@ -91,18 +91,34 @@ def test_security_hub_imports_them(cases: dict[str, Case]) -> None:
         hub.batch_import_findings(Findings=[asff.finding(cases["resolved"])])
         id = asff.finding(cases["resolved"])["Id"]
         (found,) = (one for one in hub.get_findings()["Findings"] if one["Id"] == id)
-    assert (found["RecordState"], found["Workflow"]) == ("ARCHIVED", {"Status": "RESOLVED"})
+    assert found["RecordState"] == "ARCHIVED"
     assert (found["CreatedAt"], found["UpdatedAt"]) == ("2026-05-04T11:00:00.000Z", "2026-05-04T12:00:00.000Z")
 
 
-@pytest.mark.parametrize(
-    ("name", "record", "workflow"),
-    [("open", "ACTIVE", "NEW"), ("resolved", "ARCHIVED", "RESOLVED"), ("muted", "ACTIVE", "SUPPRESSED")],
-)
-def test_a_state_is_a_record_state(cases: dict[str, Case], name: str, record: str, workflow: str) -> None:
-    """An open finding is active, a resolved one archived, a muted one suppressed."""
-    finding = asff.finding(cases[name])
-    assert (finding["RecordState"], finding["Workflow"]["Status"]) == (record, workflow)
+@pytest.mark.parametrize(("name", "record"), [("open", "ACTIVE"), ("resolved", "ARCHIVED"), ("muted", "ARCHIVED")])
+def test_a_state_is_a_record_state(cases: dict[str, Case], name: str, record: str) -> None:
+    """An open finding is active, a resolved or muted one archived, which hides it until it is active again."""
+    assert asff.finding(cases[name])["RecordState"] == record
+
+
+def test_what_is_the_customers_is_not_set(case: Case) -> None:
+    """No finding touches what customers investigate with, and severity and types are given as the provider's."""
+    finding = asff.finding(case)
+    own = {"Note", "UserDefinedFields", "VerificationState", "Workflow", "WorkflowState"}
+    provided = {"Confidence", "Criticality", "RelatedFindings", "Severity", "Types"}
+    assert not (own | provided) & set(finding)
+    assert set(finding["FindingProviderFields"]) == {"Severity", "Types"}
+    assert finding["FindingProviderFields"]["Severity"]["Label"] == case.finding.severity.upper()
+
+
+def test_a_hub_of_another_region_has_its_own_product(cases: dict[str, Case]) -> None:
+    """The product is of the region imported into, resources stay where they are, an unknown account is the hub's."""
+    finding = asff.finding(cases["unknown account"], asff.Hub("210987654321", "us-east-1"))
+    assert finding["ProductArn"] == "arn:aws:securityhub:us-east-1:210987654321:product/210987654321/default"
+    assert finding["AwsAccountId"] == "210987654321"
+    assert finding["Resources"][0]["Region"] == "eu-west-1"
+    assert asff.finding(cases["open"], asff.Hub("210987654321"))["AwsAccountId"] == "123456789012"
+    assert asff.finding(replace(cases["open"], home=None), asff.Hub(None, "us-east-1"))["Resources"][0]["Region"]
 
 
 def test_a_finding_says_where_it_went(cases: dict[str, Case]) -> None:

@@ -9,6 +9,7 @@ from ipaddress import ip_address
 from typing import Any
 
 import pytest
+from py_ocsf_models.events.findings.detection_finding import DetectionFinding
 
 from flowaudit.cli.findings import State
 from flowaudit.config import INTERNET_PATHS
@@ -102,6 +103,20 @@ def test_events_are_valid(case: Case) -> None:
             if number in found and found[number] != 99:
                 caption = "activity_name" if number == "activity_id" else number.removesuffix("_id")
                 assert found[caption] == captions[found[number]]
+
+
+def test_a_reader_takes_them(case: Case) -> None:
+    """Whatever the finding, a library that others read OCSF with takes its event, of each activity."""
+    DetectionFinding.model_validate(ocsf.event(case))
+    for activity in ocsf.ACTIVITIES:
+        event = ocsf.event(case, ocsf.Activity(activity, case.updated, "60b9bc79427f-2"))
+        read = DetectionFinding.model_validate(event)
+        assert (read.activity_id.value, read.type_uid, read.metadata.uid) == (
+            activity,
+            200400 + activity,
+            "60b9bc79427f-2",
+        )
+        assert event["time"] == 1_777_896_000_000
 
 
 def test_an_event_is_a_detection_finding(case: Case) -> None:
@@ -209,11 +224,18 @@ def test_what_looks_like_no_address_is_none(cases: dict[str, Case]) -> None:
 
 
 def test_techniques_of_attack(cases: dict[str, Case], detectors: dict[str, Any]) -> None:
-    """A technique is told by its id, one below another with both; a detector without any, or gone, has none."""
+    """A technique has id and name, one below another with both; a detector without any, or gone, has none."""
     case = replace(cases["open"], detector=detectors["s3-bypasses-endpoint"])
     assert ocsf.event(case)["finding_info"]["attacks"] == [
-        {"technique": {"uid": "T1537"}},
-        {"technique": {"uid": "T1567"}, "sub_technique": {"uid": "T1567.002"}},
+        {"technique": {"uid": "T1537", "name": "Transfer Data to Cloud Account"}},
+        {
+            "technique": {"uid": "T1567", "name": "Exfiltration Over Web Service"},
+            "sub_technique": {"uid": "T1567.002", "name": "Exfiltration to Cloud Storage"},
+        },
+    ]
+    unheard = replace(detectors["s3-bypasses-endpoint"], attack=("T9999.001",))
+    assert ocsf.event(replace(case, detector=unheard))["finding_info"]["attacks"] == [
+        {"technique": {"uid": "T9999", "name": "T9999"}, "sub_technique": {"uid": "T9999.001", "name": "T9999.001"}}
     ]
     assert "attacks" not in ocsf.event(cases["undecided"])["finding_info"]
     assert "attacks" not in ocsf.event(cases["another key"])["finding_info"]
