@@ -68,8 +68,10 @@ class Metrics:
         self._successes: dict[str, Gauge] = {}
         for stage in stages:
             self._set_up(stage)
-        self._missed = self._counter("job_missed", "Starts of a job left out for lack of a thread.", job=stages)
-        self._overlapped = self._counter("job_overlapped", "Starts left out while the job still ran.", job=stages)
+        self._missed = self._counter("task_missed", "Starts of a stage left out for lack of a thread.", task=stages)
+        self._overlapped = self._counter(
+            "task_overlapped", "Starts of a stage left out while it still ran.", task=stages
+        )
         self._errors = Gauge(
             "flowaudit_catalogue_errors", "Errors in query files, which are left out.", registry=self.registry
         )

@@ -376,8 +376,10 @@ def test_all_mistakes_are_told_at_once(write: Write) -> None:
         "flowaudit.toml: schedule.collect: must be longer than nothing",
         "flowaudit.toml: schedule.detect: must be a duration in quotes, as in 30s, 5m, 24h, 30d",
         "flowaudit.toml: scope.keep: must be one of 'sagemaker' or 'all'",
-        "flowaudit.toml: sinks[0].type: is missing: "
-        "there are webhook, slack, pagerduty, alertmanager, sns, sqs, eventbridge, security_hub and ocsf",
+        (
+            "flowaudit.toml: sinks[0].type: is missing: "
+            "there are webhook, slack, pagerduty, alertmanager, sns, sqs, eventbridge, security_hub and ocsf"
+        ),
         "flowaudit.toml: sources[0].uri: must be s3://bucket/prefix/ (credentials come from AWS's own chain)",
         "flowaudit.toml: sources[1].uri: must be a path: a file, a folder or a glob",
     ]

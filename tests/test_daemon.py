@@ -255,7 +255,7 @@ class TestProcess:
         script.write_text(textwrap.dedent(HANGING.format(lake=tmp_path / "lake")))
         daemon = start(str(script))
         daemon.started()
-        daemon.until(lambda: daemon.metric('job_overlapped_total{job="collect"}') >= 1)
+        daemon.until(lambda: daemon.metric('task_overlapped_total{task="collect"}') >= 1)
         assert daemon.get("/healthz")[0] == 200
         assert daemon.get("/readyz") == (503, "no collect has succeeded yet\n")
         assert daemon.end() == 3

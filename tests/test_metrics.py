@@ -135,8 +135,8 @@ def test_known_labels_stand_at_zero_from_the_start(metrics: Metrics) -> None:
     assert all(value(metrics, "collect_failures_total", kind=each) == 0 for each in kinds())
     assert value(metrics, "detector_runs_total", detector=LEAK) == 0
     assert value(metrics, "findings_events_total", event="reopened") == 0
-    assert value(metrics, "job_missed_total", job="detect") == 0
-    assert value(metrics, "job_overlapped_total", job="collect") == 0
+    assert value(metrics, "task_missed_total", task="detect") == 0
+    assert value(metrics, "task_overlapped_total", task="collect") == 0
 
 
 @pytest.mark.parametrize(
@@ -160,8 +160,8 @@ def test_jobs_and_problems_are_counted(metrics: Metrics) -> None:
     metrics.job_missed("collect")
     metrics.job_overlapped("detect")
     metrics.catalogue_errors(4)
-    assert value(metrics, "job_missed_total", job="collect") == 1
-    assert value(metrics, "job_overlapped_total", job="detect") == 1
+    assert value(metrics, "task_missed_total", task="collect") == 1
+    assert value(metrics, "task_overlapped_total", task="detect") == 1
     assert value(metrics, "catalogue_errors") == 4
     assert value(metrics, "build_info", version=__version__) == 1
 
@@ -197,7 +197,7 @@ def test_every_metric_is_documented(metrics: Metrics) -> None:
 def test_no_label_says_who_or_where(metrics: Metrics) -> None:
     """Labels are few and bounded: no address, account, interface, object key or finding."""
     assert set().union(*ours(metrics).values()) == {
-        *("kind", "detector", "severity", "event", "job", "version", "owner", "reason", "visibility", "state", "sink")
+        *("kind", "detector", "severity", "event", "task", "version", "owner", "reason", "visibility", "state", "sink")
     }
 
 

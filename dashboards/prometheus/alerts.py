@@ -133,12 +133,11 @@ STAGE = (
     ),
     Alert(
         "FlowauditJobsOverlapping",
-        # Prometheus puts the scrape's own `job` first and calls the metric's label `exported_job`.
-        "increase(flowaudit_job_overlapped_total{$selector}[$window])\n"
-        "  + increase(flowaudit_job_missed_total{$selector}[$window])\n"
+        "increase(flowaudit_task_overlapped_total{$selector}[$window])\n"
+        "  + increase(flowaudit_task_missed_total{$selector}[$window])\n"
         "  > $threshold",
-        "A scheduled job takes longer than its interval.",
-        "{{ $labels.instance }}: {{ $value | humanize }} starts of {{ $labels.exported_job }} were left out in the "
+        "A stage takes longer than its interval.",
+        "{{ $labels.instance }}: {{ $value | humanize }} starts of {{ $labels.task }} were left out in the "
         "last $window, because the one before still ran or no thread was free.",
         ("severity",),
     ),

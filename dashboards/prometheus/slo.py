@@ -29,9 +29,9 @@ FASTEST = max(pair.factor for pair in PAIRS)
 
 # What `> 0` guards: no traffic is no ratio, rather than 0/0.
 COVERAGE_RATIO = """\
-sum by (job, instance) (rate(flowaudit_coverage_interface_minutes_total{$selector,state!="covered"}[$window]))
+sum by (job, instance) (rate(flowaudit_coverage_final_seconds_total{$selector,state!="covered"}[$window]))
 /
-(sum by (job, instance) (rate(flowaudit_coverage_interface_minutes_total{$selector}[$window])) > 0)"""
+(sum by (job, instance) (rate(flowaudit_coverage_final_seconds_total{$selector}[$window])) > 0)"""
 FRESHNESS_RATIO = """\
 1 - (
   sum by (job, instance) (rate(flowaudit_collect_delay_seconds_bucket{$selector,le="$within"}[$window]))
@@ -56,7 +56,7 @@ OBJECTIVES = (
     Objective(
         "coverage",
         "FlowauditCoverageBudgetBurn",
-        "job_instance:flowaudit_coverage_uncovered_per_interface_minutes:ratio_rate",
+        "job_instance:flowaudit_coverage_uncovered_per_final_seconds:ratio_rate",
         COVERAGE_RATIO,
         "Flow logs leave out too much of the life of workloads.",
         "interface-minutes were not covered by flow logs",

@@ -21,13 +21,18 @@ _OWN_CHAIN = frozenset(("iam-role", "container-role", "assume-role-with-web-iden
 _HINT = "set AWS_REGION, AWS_PROFILE or what else AWS's own chain reads"
 
 
-def client(service: str) -> Any:  # noqa: ANN401  boto3's clients are made at run time
-    """Return a boto3 client with time limits and retries; raises ConfigError where AWS's own chain is incomplete."""
+def client(service: str, region: str | None = None, role: str | None = None) -> Any:  # noqa: ANN401  boto3's clients are made at run time
+    """Return a boto3 client with time limits and retries; raises ConfigError where AWS's own chain is incomplete.
+
+    Without a `region` it is the chain's own; with a `role`, that is assumed.
+    """
     import boto3
     from botocore.exceptions import BotoCoreError
 
     try:
-        return boto3.Session(region_name=home_region()).client(service, config=_settings("standard", ATTEMPTS))
+        place = region or home_region()
+        session = _session(role, place or "") if role else boto3.Session(region_name=place)
+        return session.client(service, region_name=place, config=_settings("standard", ATTEMPTS))
     except (BotoCoreError, ValueError) as error:
         raise ConfigError(f"AWS cannot be asked: {error}; {_HINT}") from error
 
@@ -45,6 +50,20 @@ def home_region() -> str | None:
     except BotoCoreError as error:
         raise ConfigError(f"AWS's own chain is broken: {error}; set AWS_PROFILE to a profile that exists") from error
     return region
+
+
+def account(region: str | None = None) -> str:
+    """Return the account of AWS's own chain, by STS; raises ConfigError where it does not answer."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        return str(client("sts", region).get_caller_identity()["Account"])
+    except (BotoCoreError, ClientError) as error:
+        raise ConfigError(f"AWS cannot be asked whose account this is: {_one_line(error)}; {_HINT}") from error
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())
 
 
 def storage_options() -> Mapping[str, str]:
@@ -112,7 +131,7 @@ def _of_one_account(role: str | None, names: tuple[str, ...]) -> list[Region]:
         account = asker.get_caller_identity()["Account"]
     except (BotoCoreError, ClientError, ValueError) as error:
         whom = f"as {role}" if role else "with the credentials of AWS's own chain"
-        raise ConfigError(f"AWS cannot be asked {whom}: {' '.join(str(error).split())}; {_HINT}") from error
+        raise ConfigError(f"AWS cannot be asked {whom}: {_one_line(error)}; {_HINT}") from error
     return [Region(account, name, _maker(session, name)) for name in wanted]
 
 

@@ -107,7 +107,7 @@ class Channel:
 
         An event of another finding goes first. If that is accepted and the first fails once more, the first is refused.
         """
-        if not events or self.attempts.get(events[0].id, 0) < ATTEMPTS:
+        if not events or self.sink.refresh is not None or self.attempts.get(events[0].id, 0) < ATTEMPTS:
             return events
         first = events[0]
         other = next((event for event in events if event.case.finding.id != first.case.finding.id), None)
@@ -123,18 +123,24 @@ class Channel:
         return [event for event in events if event.number not in self.settled]
 
     def _settle(self, batch: Sequence[Event], result: Result) -> None:
-        """Take up what became of a batch; raises SinkError where an event is to be sent again."""
+        """Take up what became of a batch; raises SinkError where an event is to be sent again.
+
+        A sink that keeps no history gets all of it again anyway: nothing is retried or given up.
+        """
         for event in batch:
+            if self.sink.refresh is not None and event.id in {**result.refused, **result.failed}:
+                continue
             if reason := result.refused.get(event.id):
                 self._refuse(event, reason)
             elif event.id in result.failed:
                 self._retry(event, result.failed[event.id])
             else:
                 self._accept(event)
-        if result.failed:
+        if result.failed and self.sink.refresh is None:
             raise SinkError(next(iter(result.failed.values())))
-        self.error, self.failures_in_a_row, self.retry_at = None, 0, 0.0
-        self.last_success = time.time()
+        self.failures_in_a_row, self.retry_at, self.last_success = 0, 0.0, time.time()
+        self.error = next(iter(result.failed.values()), None)
+        self.failures += bool(result.failed)
 
     def _accept(self, event: Event) -> None:
         if self.settings.dry_run:
@@ -166,7 +172,8 @@ class Channel:
         """Pause: longer with each failure, with jitter, and at least as long as the sink asks for."""
         self.error, self.failures = str(error), self.failures + 1
         self.failures_in_a_row += 1
-        pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** min(self.failures_in_a_row - 1, 16))
+        longest = LONGEST_PAUSE if self.sink.refresh is None else self.sink.refresh.total_seconds()
+        pause = min(longest, FIRST_PAUSE * 2 ** min(self.failures_in_a_row - 1, 16))
         asked = getattr(error, "retry_after", None) or 0.0
         self.retry_at = time.monotonic() + max(asked, pause * random.uniform(0.5, 1.0))  # noqa: S311  not for secrets
 
@@ -174,6 +181,8 @@ class Channel:
         """Move the watermark up to the first event that is not settled."""
         if self.sink.refresh is not None:
             self.settled.clear()
+            if self.error is not None and self.failures_in_a_row:
+                self.refreshed_at = None  # due again once the pause is over
             return
         open_numbers = [event.number for event in events if event.number not in self.settled]
         self.watermark = min(open_numbers) - 1 if open_numbers else until

@@ -28,7 +28,7 @@ LASTS = 4 * REFRESH
 """How long an alert fires unless it is sent again."""
 KEPT = timedelta(minutes=15)
 """How long a resolved alert is sent."""
-SEVERITIES = {"critical": "critical", "high": "warning", "medium": "warning", "low": "info"}
+SEVERITIES = {"critical": "critical", "high": "warning", "medium": "info", "low": "info"}
 OWN = ("alertname", "severity", "detector", "finding", "account", "region", "source")
 MOST_LABEL, MOST_WORDS = 256, 1024
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import cached_property
 from typing import Any, ClassVar
 
 from flowaudit.config.sinks import SecurityHubSink
@@ -29,10 +30,18 @@ FEWEST_FIELDS = 10
 """ProductFields that a finding over the limit keeps: its event, figures and key."""
 
 
-class SecurityHub:
-    """Imports each event as an update of its finding: `clients` by account, `own` that of the credential chain.
+@dataclass(frozen=True, slots=True)
+class Accounts:
+    """The boto3 clients by account, and which account is the credential chain's own."""
 
-    Findings without a known account go to `own`. All clients are of the same region.
+    clients: Mapping[str, Any]
+    own: str
+
+
+class SecurityHub:
+    """Imports each event as an update of its finding, with the client of the finding's account.
+
+    Findings without a known account go to the credential chain's own. All clients are of the same region.
     """
 
     batch: ClassVar[int] = MOST_FINDINGS
@@ -40,16 +49,19 @@ class SecurityHub:
     gets_muted: ClassVar[bool] = True
     refresh: ClassVar[timedelta | None] = None
 
-    def __init__(self, settings: SecurityHubSink, clients: Mapping[str, Any], own: str) -> None:
+    def __init__(self, settings: SecurityHubSink, accounts: Callable[[], Accounts]) -> None:
         self.name = settings.name
-        self._clients = clients
-        self._own = own
+        self._settings, self._ask = settings, accounts
 
     @property
     def target(self) -> str:
-        """The accounts and the region."""
-        regions = sorted({client.meta.region_name for client in self._clients.values()})
-        return f"Security Hub of {', '.join(sorted(self._clients))} in {', '.join(regions)}"
+        """The region and the accounts."""
+        accounts = ["its own account", *(role.split(":")[4] for role in self._settings.roles)]
+        return f"Security Hub of {', '.join(accounts)} in {self._settings.region or 'its own region'}"
+
+    @cached_property
+    def _accounts(self) -> Accounts:
+        return self._ask()
 
     def send(self, events: Sequence[Event]) -> Result:
         """Import events account by account; raises SinkError where no account takes any.
@@ -71,11 +83,11 @@ class SecurityHub:
     def _by_account(self, events: Sequence[Event]) -> dict[str, list[Event]]:
         accounts: dict[str, list[Event]] = defaultdict(list)
         for event in events:
-            accounts[event.case.account or self._own].append(event)
+            accounts[event.case.account or self._accounts.own].append(event)
         return accounts
 
     def _import_all(self, account: str, events: Sequence[Event]) -> Result:
-        if account not in self._clients:
+        if account not in self._accounts.clients:
             reason = (
                 f"sink {self.name}: Security Hub takes findings of account {account} from that account only, and no "
                 f"role of it is configured. Add one to `roles` of this sink"
@@ -84,7 +96,7 @@ class SecurityHub:
         return in_order(rounds(events), lambda some: self._import(account, some))
 
     def _import(self, account: str, events: Sequence[Event]) -> Result:
-        client = self._clients[account]
+        client = self._accounts.clients[account]
         hub = asff.Hub(account, client.meta.region_name)
         findings = {event.id: imported(event, hub) for event in events}
         ids = {finding["Id"]: id for id, finding in findings.items()}

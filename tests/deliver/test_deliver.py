@@ -476,6 +476,23 @@ class TestStandingSinks:
         here.run(Stop())
         assert box.taken == ["a-1", "a-2"]
 
+    def test_a_failure_gives_nothing_up_and_is_tried_again_soon(self, log: Log) -> None:
+        """What one of several peers does not take is an error of the sink, never a dead letter, and holds up no peer."""
+        happen(log, "a-1:opened", "b-1:opened")
+        box = Box(refresh=timedelta(hours=1), answer=failing(SinkError("no peer answers")))
+        here = deliverer(log, box)
+        for _ in range(2 * channels.ATTEMPTS):
+            report = here.run(Stop())
+            assert (report.up, report.errors) == ({"box": 0}, {"box": "no peer answers"})
+        assert len(box.calls) == 2 * channels.ATTEMPTS
+        box.answer, box.refresh = lambda events: Result(failed={e.id: "1 of 2 peers" for e in events}), timedelta(0)
+        for _ in range(2 * channels.ATTEMPTS):
+            assert here.run(Stop()).errors == {"box": "1 of 2 peers"}
+        box.answer = lambda _: Result()
+        assert here.run(Stop()).up == {"box": 1}
+        assert box.taken == ["a-1", "b-1"]
+        assert log.dead_letters(None) == []
+
 
 def test_numbers_grow_over_commits(log: Log) -> None:
     """Each event has a number of its own, in the order of commits, also where a commit moved watermarks only."""

@@ -19,7 +19,7 @@ from flowaudit.config.sinks import EventBridgeSink, OcsfSink, SecurityHubSink, S
 from flowaudit.sinks import Sink
 from flowaudit.sinks.eventbridge import EventBridge
 from flowaudit.sinks.ocsf_lines import OcsfFile, OcsfS3
-from flowaudit.sinks.security_hub import SecurityHub
+from flowaudit.sinks.security_hub import Accounts, SecurityHub
 from flowaudit.sinks.sns import Sns
 from flowaudit.sinks.sqs import Sqs
 from tests.sinks.harness import ACCOUNT, REGION, Failure, Received
@@ -239,7 +239,7 @@ class SecurityHubHarness(_Aws):
     def sink(self, **settings: Any) -> Sink:
         """A sink to the hub."""
         values = {"type": "security_hub", "name": "hub"} | settings
-        return SecurityHub(SecurityHubSink.model_validate(values), {ACCOUNT: self.client}, ACCOUNT)
+        return SecurityHub(SecurityHubSink.model_validate(values), lambda: Accounts({ACCOUNT: self.client}, ACCOUNT))
 
     def received(self) -> Sequence[Received]:
         """Every finding of each import that succeeded: the hub itself keeps the newest only."""

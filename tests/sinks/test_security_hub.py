@@ -17,7 +17,7 @@ from flowaudit.errors import SinkError
 from flowaudit.exchange import asff
 from flowaudit.exchange.case import stamp
 from flowaudit.sinks import Event
-from flowaudit.sinks.security_hub import MOST_BYTES, SecurityHub, imported, rounds, updated_at
+from flowaudit.sinks.security_hub import MOST_BYTES, Accounts, SecurityHub, imported, rounds, updated_at
 from tests.sinks.harness import ACCOUNT, NOW, REGION, event
 from tests.sinks.harness_aws import SecurityHubHarness, Wire, error
 
@@ -119,7 +119,9 @@ def test_each_account_imports_its_own(hub: SecurityHubHarness) -> None:
     """Findings of two accounts go by two calls, each by a client of the account, into a product of it."""
     other = hub.of(OTHER)
     wire = Wire(other)
-    sink = SecurityHub(SecurityHubSink(type="security_hub", name="hub"), {ACCOUNT: hub.client, OTHER: other}, ACCOUNT)
+    sink = SecurityHub(
+        SecurityHubSink(type="security_hub", name="hub"), lambda: Accounts({ACCOUNT: hub.client, OTHER: other}, ACCOUNT)
+    )
     sink.send([of(ACCOUNT), of(OTHER), of(OTHER, 2, id="0123456789cd")])
     assert (len(hub.wire.asked), len(wire.asked)) == (1, 1)
     for client, account, count in ((hub.client, ACCOUNT, 1), (other, OTHER, 2)):
@@ -127,7 +129,7 @@ def test_each_account_imports_its_own(hub: SecurityHubHarness) -> None:
         assert {finding["AwsAccountId"] for finding in found} == {account}
         assert {finding["ProductArn"].split("/", 1)[1] for finding in found} == {f"{account}/default"}
         assert len(found) == count
-    assert sink.target == f"Security Hub of {ACCOUNT}, {OTHER} in {REGION}"
+    assert sink.target == "Security Hub of its own account in its own region"
 
 
 def test_an_account_without_a_role_is_refused(hub: SecurityHubHarness) -> None:
@@ -169,7 +171,9 @@ def test_one_account_does_not_hold_up_another(hub: SecurityHubHarness) -> None:
     other = hub.of(OTHER)
     wire = Wire(other)
     wire.answer = lambda *_: error("InvalidAccessException", 401)
-    sink = SecurityHub(SecurityHubSink(type="security_hub", name="hub"), {ACCOUNT: hub.client, OTHER: other}, ACCOUNT)
+    sink = SecurityHub(
+        SecurityHubSink(type="security_hub", name="hub"), lambda: Accounts({ACCOUNT: hub.client, OTHER: other}, ACCOUNT)
+    )
     result = sink.send([of(OTHER), of(ACCOUNT)])
     assert (set(result.failed), result.refused) == ({of(OTHER).id}, {})
     assert [one.key for one in hub.received()] == [of(ACCOUNT).id]
