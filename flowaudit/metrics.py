@@ -36,7 +36,8 @@ disable_created_metrics()  # type: ignore[no-untyped-call]  # they double the pa
 
 def kind(error: BaseException) -> str:
     """Return the one word of a bounded set that names what went wrong: `source`, `lake`, … or `unexpected`."""
-    return _word(type(error)) if isinstance(error, FlowauditError) else UNEXPECTED
+    foreseen = (each for each in type(error).__mro__ if each.__module__ == FlowauditError.__module__)
+    return next(map(_word, foreseen), UNEXPECTED)
 
 
 def kinds() -> tuple[str, ...]:
@@ -196,4 +197,5 @@ def _word(error: type[BaseException]) -> str:
 def _family(error: type[FlowauditError]) -> Iterator[type[FlowauditError]]:
     yield error
     for child in error.__subclasses__():
-        yield from _family(child)
+        if child.__module__ == error.__module__:  # a component's own are of the kind of their parent
+            yield from _family(child)

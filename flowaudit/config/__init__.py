@@ -283,7 +283,7 @@ def keys(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
                 yield from (prefix + name, *keys(Description, f"{prefix}{name}[]."))
             case "mutes":
                 yield from keys(Mute, "mutes[].")
-            case "detectors":
+            case "detectors" if not prefix:
                 yield from keys(Detector, "detectors.ID.")
             case _ if field.annotation is Secret:
                 yield prefix + name

@@ -477,7 +477,7 @@ class TestStandingSinks:
         assert box.taken == ["a-1", "a-2"]
 
     def test_a_failure_gives_nothing_up_and_is_tried_again_soon(self, log: Log) -> None:
-        """What one of several peers does not take is an error of the sink, never a dead letter, and holds up no peer."""
+        """What one of several peers does not take is an error of the sink and never a dead letter; no peer waits."""
         happen(log, "a-1:opened", "b-1:opened")
         box = Box(refresh=timedelta(hours=1), answer=failing(SinkError("no peer answers")))
         here = deliverer(log, box)
