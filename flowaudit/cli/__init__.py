@@ -25,6 +25,7 @@ from flowaudit.cli import (
     ipranges,
     query,
     run,
+    sinks,
     sql,
 )
 from flowaudit.cli.options import Options
@@ -99,6 +100,7 @@ for _verb in VERBS:
 verbs.add_typer(findings.group, name="findings")
 verbs.add_typer(ipranges.group, name="ipranges")
 verbs.add_typer(query.group, name="query")
+verbs.add_typer(sinks.group, name="sinks")
 
 
 def _version(asked: bool) -> None:

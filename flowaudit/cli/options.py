@@ -154,5 +154,12 @@ def finding_ids(ctx: typer.Context, incomplete: str) -> Iterable[str]:  # noqa: 
         return lake.query("SELECT DISTINCT id FROM findings ORDER BY id").column("id").to_pylist()
 
 
+@_quiet
+def sink_names(ctx: typer.Context, incomplete: str) -> Iterable[str]:  # noqa: ARG001
+    """Complete names of sinks."""
+    _from_the_root(ctx)
+    return sorted(each.name for each in config_of(ctx).sinks)
+
+
 SinceOption = Annotated[str | None, typer.Option(metavar="TIME", help="From when on: -24h, -7d or RFC 3339.")]
 UntilOption = Annotated[str | None, typer.Option(metavar="TIME", help="Until when, else now.")]

@@ -17,14 +17,14 @@ import pyarrow as pa
 
 from flowaudit.config import SinkSettings
 from flowaudit.deliver.channel import Channel, letter
-from flowaudit.deliver.events import Log
+from flowaudit.deliver.events import Log, trial
 from flowaudit.errors import ConfigError, LakeConflict, SinkError
 from flowaudit.lake import Lake
 from flowaudit.model import DeliverReport
 from flowaudit.schema import DEAD_LETTERS
 from flowaudit.sinks import Event, Sink
 
-__all__ = ["Deliverer", "Log", "Standing", "replay", "standing"]
+__all__ = ["Deliverer", "Log", "Standing", "replay", "standing", "trial"]
 
 WAIT, WAIT_ONCE = 4.0, 60.0
 """Seconds that one delivery waits for sinks: on schedule, and where it is to end with everything sent."""

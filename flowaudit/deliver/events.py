@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from flowaudit import sql
@@ -17,6 +17,8 @@ from flowaudit.model import FindingEvent, Severity
 from flowaudit.sinks import Event, Sink
 from flowaudit.sql.internal import statement
 
+TRIAL = "0" * 12
+"""The id of the finding that tests a sink."""
 MOST = 500
 """How many events are read at once for one sink."""
 
@@ -76,6 +78,32 @@ class Log:
     def _rows(self, name: str, params: Mapping[str, Any]) -> list[dict[str, Any]]:
         with sql.connect(self.lake, tables=("findings", "dead_letters"), views=self.catalogue.views) as log:
             return log.query(statement(name), params).to_pylist()
+
+
+def trial(log: Log, now: datetime) -> list[Event]:
+    """Return two events of a finding that does not exist: opened, and resolved a second later."""
+    events = []
+    for seq, (kind, state) in enumerate([(FindingEvent.OPENED, "open"), (FindingEvent.RESOLVED, "resolved")], start=1):
+        at = now + timedelta(seconds=seq - 1)
+        finding = Finding(
+            id=TRIAL,
+            detector="test",
+            severity=str(Severity.LOW),
+            state=state,
+            sentence="This is a test by `flowaudit sinks test`: there is nothing to do.",
+            key={"test": f"{now:%Y-%m-%dT%H:%M:%SZ}"},
+            first_seen=now,
+            last_seen=now,
+            flows=0,
+            bytes=0,
+            evidence={},
+            title="Test of this sink by flowaudit",
+            until=None,
+            owner=None,
+            reason=None,
+        )
+        events.append(Event(seq, seq, kind, at, Case(finding, now, at, None, log.home)))
+    return events
 
 
 def _filter(sink: Sink, settings: SinkSettings) -> dict[str, Any]:

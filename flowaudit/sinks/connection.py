@@ -32,8 +32,8 @@ FAILURES = (HTTPError, HTTPException, OSError, UnicodeError, EOFError)
 
 
 @dataclass(frozen=True, slots=True)
-class Road:
-    """How a host is reached: its addresses, those that may be private, and until when (monotonic seconds)."""
+class ConnectionPolicy:
+    """How a host may be connected to: its addresses, private networks allowed, and a deadline (monotonic seconds)."""
 
     resolve: Resolver
     allowed: Sequence[Network]
@@ -51,7 +51,7 @@ class Road:
         found = self._resolved(host, port)
         fit = [one for one in found if may_connect(str(one[4][0]), self.allowed)]
         if found and not fit:
-            raise OSError(0, f"{found[0][4][0]} is no public address: if it is meant, add it to `allowed_networks`")
+            raise OSError(0, f"its address {found[0][4][0]} is not public: to allow it, add it to `allowed_networks`")
         return fit
 
     def _resolved(self, host: str, port: int) -> Found:
@@ -78,7 +78,7 @@ class Road:
 class Connection(HTTPConnection):
     """A connection to the first of the addresses that takes it."""
 
-    road: Road
+    policy: ConnectionPolicy
     _watched: socket.socket | None = None
     _timer: Timer | None = None
     _is_shut = False
@@ -101,15 +101,15 @@ class Connection(HTTPConnection):
             self.close()
 
     def _in_time(self) -> None:
-        if self._is_shut or time.monotonic() >= self.road.deadline:
+        if self._is_shut or time.monotonic() >= self.policy.deadline:
             raise TimeoutError from None
 
     def _new_conn(self) -> socket.socket:
         failure = OSError(0, "its name has no address")
-        for family, kind, protocol, _, address in self.road.addresses(self.host, self.port):
+        for family, kind, protocol, _, address in self.policy.addresses(self.host, self.port):
             connected = socket.socket(family, kind, protocol)
             try:
-                connected.settimeout(self.road.left)
+                connected.settimeout(self.policy.left)
                 connected.connect(address)
                 connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 self._watch(connected)
@@ -123,7 +123,7 @@ class Connection(HTTPConnection):
     def _watch(self, connected: socket.socket) -> None:
         """Shut the connection at the deadline: a socket's own time limit starts anew with each byte."""
         self._watched = connected.dup()
-        self._timer = Timer(self.road.left, self._shut, [self._watched])
+        self._timer = Timer(self.policy.left, self._shut, [self._watched])
         self._timer.daemon = True
         self._timer.start()
 
@@ -144,14 +144,14 @@ class _SecureConnection(Connection, HTTPSConnection):
     """As Connection, with TLS to the name in the URL, verified."""
 
 
-def connect(parts: SplitResult, road: Road) -> Connection:
+def connect(parts: SplitResult, policy: ConnectionPolicy) -> Connection:
     """Return a connection to a URL's host, made when the first request is."""
     host = parts.hostname or ""
     if parts.scheme == "https":
         connection: Connection = _SecureConnection(host, parts.port, ssl_context=ssl.create_default_context())
     else:
         connection = Connection(host, parts.port)
-    connection.road = road
+    connection.policy = policy
     return connection
 
 

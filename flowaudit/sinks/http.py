@@ -20,7 +20,7 @@ from flowaudit import __version__
 from flowaudit.config.sinks import HttpSink, Secret
 from flowaudit.errors import ConfigError, SinkDisabled, SinkError
 from flowaudit.exchange.case import clean
-from flowaudit.sinks.connection import FAILURES, Resolver, Road, connect, reason
+from flowaudit.sinks.connection import FAILURES, ConnectionPolicy, Resolver, connect, reason
 
 Clock: TypeAlias = Callable[[], float]
 """Seconds since 1970."""
@@ -116,7 +116,7 @@ class Client:
     def _exchange(self, parts: SplitResult, body: bytes, headers: Mapping[str, str]) -> tuple[int, str, float | None]:
         deadline = time.monotonic() + self.settings.timeout.total_seconds()
         allowed = [ip_network(network) for network in self.settings.allowed_networks]
-        connection = connect(parts, Road(self.resolve, allowed, deadline))
+        connection = connect(parts, ConnectionPolicy(self.resolve, allowed, deadline))
         path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         own = {"User-Agent": f"flowaudit/{__version__}", "Accept-Encoding": "identity", "Connection": "close"}
         with connection.bounded():
