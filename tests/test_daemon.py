@@ -486,6 +486,23 @@ class TestJobs:
         jobs.run("collect")
         assert LEAK not in jobs.run("detect")[0].runs
 
+    def test_open_findings_are_known_from_the_start(self, tmp_path: Path, logs: Path, capfd: Any) -> None:
+        """After a restart the metrics have the lake's open findings before any run; else its alerts would resolve."""
+        first = Jobs(app(tmp_path, logs), Event())
+        first.run("collect")
+        first.run("detect")
+        sample = Jobs(app(tmp_path, logs), Event()).metrics.registry.get_sample_value
+        labels = {"detector": LEAK, "severity": "critical"}
+        assert sample("flowaudit_findings_open", labels) == 1
+        assert (sample("flowaudit_findings_open_bytes", labels) or 0) > 0
+        assert (sample("flowaudit_findings_open_since_timestamp_seconds", labels) or 0) > 0
+        configure()
+        (tmp_path / "lake" / "findings" / "_delta_log" / "00000000000000000000.json").write_text("broken")
+        assert (
+            Jobs(app(tmp_path, logs), Event()).metrics.registry.get_sample_value("flowaudit_findings_open", labels) == 0
+        )
+        assert "open findings not known" in capfd.readouterr().err
+
     def test_a_run_that_failed_is_made_up_for(self, tmp_path: Path, logs: Path) -> None:
         """Detectors that were not asked because the lake was out of reach are due again at once."""
         jobs = Jobs(app(tmp_path, logs, detectors={LEAK: {"every": "1h"}}), Event())

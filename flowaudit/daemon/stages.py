@@ -166,11 +166,18 @@ class Collection:
 class Detection:
     """Detectors whose turn it is, and the findings that are open afterwards."""
 
-    before = DetectReport()
-
     def __init__(self, app: App) -> None:
         self._app, self._mutes = app, app.mutes
         self._next: dict[str, float] = {}
+
+    @property
+    def before(self) -> DetectReport:
+        """The findings that are open in the lake: an alert on them goes on over a restart."""
+        try:
+            return self._with_open(DetectReport()) if self._app.lake.exists() else DetectReport()
+        except FlowauditError as error:
+            log.warning("open findings not known", error=str(error))
+            return DetectReport()
 
     def __call__(self, run: Run) -> DetectReport:
         """Evaluate what is new."""
@@ -182,15 +189,19 @@ class Detection:
         run.failures += done.failures.values()
         if done.events:
             log.info("findings changed", **done.events)
-        rows = {(row["detector"], row["severity"]): row for row in self._open()}
-        report = replace(
-            done,
+        report = self._with_open(done)
+        run.metrics.record(report)
+        return report
+
+    def _with_open(self, report: DetectReport) -> DetectReport:
+        with sql.connect(self._app.lake, tables=("findings",), views=self._app.catalogue.views) as lake:
+            rows = {(row["detector"], row["severity"]): row for row in lake.query(OPEN).to_pylist()}
+        return replace(
+            report,
             open={labels: row["number"] for labels, row in rows.items()},
             open_bytes={labels: row["bytes"] for labels, row in rows.items()},
             open_since={labels: row["since"] for labels, row in rows.items()},
         )
-        run.metrics.record(report)
-        return report
 
     def _due(self, now: float) -> dict[str, float]:
         """Return the detectors whose turn it is, each with the time of its next one."""
@@ -201,10 +212,6 @@ class Detection:
             for each in detectors
             if now >= self._next.get(each.id, now)
         }
-
-    def _open(self) -> list[dict[str, Any]]:
-        with sql.connect(self._app.lake, tables=("findings",), views=self._app.catalogue.views) as lake:
-            return lake.query(OPEN).to_pylist()
 
 
 class Delivery:
