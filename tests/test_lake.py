@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pytest
+from deltalake import DeltaTable
 
 from flowaudit.errors import LakeConflict, LakeError
 from flowaudit.lake import Batch, Lake
@@ -191,3 +193,14 @@ def test_a_lake_on_s3_does_the_same(seaweed: Seaweed) -> None:
     assert _keys(lake) == ["a", "a", "b", "b"]
     assert {key: entry.etag for key, entry in lake.known().items()} == {"a": "e2", "b": "e1"}
     assert all(file.startswith("s3://lake/some prefix/flows/day=2026-01-01/") for file in lake.files("flows"))
+
+
+def test_a_lake_of_an_earlier_version_is_refused(tmp_path: Path) -> None:
+    """A table that lacks a column is named, with what to do; nothing is read of it."""
+    lake = Lake(str(tmp_path / "lake"))
+    lake.create()
+    shutil.rmtree(tmp_path / "lake" / "findings")
+    schema = TABLES["findings"].schema
+    DeltaTable.create(str(tmp_path / "lake" / "findings"), schema.remove(schema.get_field_index("event_number")))
+    with pytest.raises(LakeError, match=r"earlier version of flowaudit: its table findings has no column event_number"):
+        lake.files("findings")

@@ -91,6 +91,7 @@ class Lake:
                 delta = self.open(table)
             except TableNotFoundError:
                 return []
+            self._check_columns(table, delta)
             actions = pa.table(delta.get_add_actions(flatten=True))
             if window is not None:
                 actions = actions.filter(_overlaps(actions, window))
@@ -142,6 +143,15 @@ class Lake:
         if self.is_local:
             return pa_fs.SubTreeFileSystem(self._uri(table), pa_fs.LocalFileSystem())
         return pa_fs.PyFileSystem(DeltaStorageHandler(self._uri(table), self.storage_options))
+
+    def _check_columns(self, table: str, delta: DeltaTable) -> None:
+        """Raise LakeError where a table lacks columns: before 1.0 lakes are not migrated."""
+        missing = set(TABLES[table].schema.names) - {field.name for field in delta.schema().fields}
+        if missing:
+            raise LakeError(
+                f"the lake at {self.uri} was made by an earlier version of flowaudit: its table {table} has no column "
+                f"{min(missing)}. Name a new lake with --lake or lake.uri, and collect again"
+            )
 
     def _uri(self, table: str) -> str:
         return f"{self.uri}/{table}"
