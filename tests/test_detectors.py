@@ -172,6 +172,7 @@ def test_filters_reach_the_files(detector: str, tmp_path: Path) -> None:
     lake = lake_of(tmp_path, log)
     collect([(KINDS["local"](str(OTHER_HOURS), None), None)], lake)
     with sql.connect(lake, views=queries.views) as connection:
+        connection._views.need(one.sql)
         plan = json.loads(connection._engine.execute(f"EXPLAIN (FORMAT json) {one.sql}", params).fetchall()[0][1])
 
     filters = [str(scan["extra_info"].get("Filters", "")) for scan in scans(plan)]
@@ -182,6 +183,7 @@ def test_filters_reach_the_files(detector: str, tmp_path: Path) -> None:
 def test_egress_does_not_compare_every_record_with_every_conversation(tmp_path: Path) -> None:
     """A NAT gateway's records are looked up by hash: an hour of a busy VPC would take minutes else."""
     with sql.connect(lake_of(tmp_path, OTHER_HOURS), views=load({}).views) as connection:
+        connection._views.need("SELECT * FROM egress")
         plan = connection._engine.execute("EXPLAIN (FORMAT json) SELECT * FROM egress").fetchall()[0][1]
 
     assert "HASH_JOIN" in plan

@@ -194,7 +194,7 @@ class TestDoctor:
         """One document: detectors with reasons, regions with the time of the look, owners, gaps in full, doubles."""
         found = run("--lake", inventory, "doctor", "--format", "json").json
         assert set(found) == {"newest_record", "capabilities", "looked_at", "owners", "gaps", "twice"}
-        assert {"detector": "path-undecided", "sees": "blind", "reasons": ["there are no records"]} in found[
+        assert {"detector": "path-undecided", "visibility": "none", "reasons": ["there are no records"]} in found[
             "capabilities"
         ]
         (looked,) = found["looked_at"]

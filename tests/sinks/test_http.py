@@ -86,7 +86,7 @@ def test_a_post_is_as_it_was_handed_in() -> None:
 def test_the_loopback_is_refused_in_every_spelling(host: str) -> None:
     """A host that is a private address, or has one, is not connected to; the message names `allowed_networks`."""
     with Server() as server:
-        with pytest.raises(SinkError, match="is no public address: if it is meant, add it to `allowed_networks`"):
+        with pytest.raises(SinkError, match="is not public: to allow it, add it to `allowed_networks`"):
             client(networks=()).post(f"http://{host}:{server.port}/", b"", {})
         assert server.asked == []
 
