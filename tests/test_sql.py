@@ -223,7 +223,10 @@ def test_missing_and_surplus_parameters_are_named(
     [
         ("SELEC 1", r'syntax error at or near "SELEC"'),
         ("SELECT nonsense FROM flows", 'Referenced column "nonsense" not found'),
-        ("SELECT * FROM flws", "there is no table 'flws' that SQL can see; there are busiest, busy, dead_letters, findings"),
+        (
+            "SELECT * FROM flws",
+            "there is no table 'flws' that SQL can see; there are busiest, busy, dead_letters, findings",
+        ),
         ("SELECT CAST('x' AS INTEGER)", "Could not convert string 'x' to INT32"),
         ("SELECT CASE WHEN i > 100000 THEN error('late') ELSE i END FROM range(200000) r(i)", "late"),
         ("", "this is nothing"),
