@@ -50,7 +50,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--objects", type=int, default=8, help="how many log objects they lie in")
     parser.add_argument("--repeat", type=int, default=3, help="rounds; the median counts")
     parser.add_argument("--folder", type=Path, default=FOLDER, help="where data is made and kept")
-    parser.add_argument("--rates", type=_numbers, default="1,10,50", help="daemon: objects a minute, one after another")
+    parser.add_argument("--rates", type=_numbers, default="1,10,50", help="daemon: objects a minute")
     parser.add_argument("--minutes", type=float, default=4.0, help="daemon: how long objects land at each rate")
     parser.add_argument("--interval", type=_seconds, default="10s", help="daemon: how often it collects and detects")
     parser.add_argument("--contender", help=argparse.SUPPRESS)

@@ -47,7 +47,7 @@ class Traffic:
 
     @cached_property
     def _compliant(self) -> tuple[Stream | Silence, ...]:
-        """Ordinary traffic, less that of NAT gateways and what gateways record: no inventory tells that they are some."""
+        """Ordinary traffic, but none of NAT gateways: no inventory tells what they are."""
         net = self.network
         return (
             streams.s3_by_endpoint(net, 30),
