@@ -61,7 +61,10 @@ def _arguments() -> argparse.Namespace:
 
 
 def _numbers(text: str) -> list[float]:
-    return [float(each) for each in text.split(",")]
+    numbers = [float(each) for each in text.split(",")]
+    if min(numbers) <= 0:
+        raise argparse.ArgumentTypeError("objects land at more than 0 a minute")
+    return numbers
 
 
 def _seconds(text: str) -> int:
