@@ -28,6 +28,11 @@ def main() -> None:
     if arguments.what == "findings":
         print(json.dumps(findings.measure(arguments), indent=2))
         return
+    if arguments.what == "daemon":
+        from bench import daemon  # noqa: PLC0415  boto3 counts towards no contender's peak memory
+
+        print(json.dumps(daemon.measure(arguments), indent=2))
+        return
     contenders.prepare(arguments)
     rounds = [_round(arguments) for _ in range(arguments.repeat)]
     result = {name: _typical([each[name] for each in rounds]) for name in rounds[0]}
@@ -36,16 +41,34 @@ def main() -> None:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__)
-    parser.add_argument("what", choices=("collect", "query", "detect", "findings"))
-    parser.add_argument("--records", type=int, help="default: 4 M to collect, 50 M to query or detect, 1 M events")
+    parser.add_argument("what", choices=("collect", "query", "detect", "findings", "daemon"))
+    parser.add_argument(
+        "--records",
+        type=int,
+        help="default: 4 M to collect, 50 M to query or detect, 1 M events, 20,000 an object for the daemon",
+    )
     parser.add_argument("--objects", type=int, default=8, help="how many log objects they lie in")
     parser.add_argument("--repeat", type=int, default=3, help="rounds; the median counts")
     parser.add_argument("--folder", type=Path, default=FOLDER, help="where data is made and kept")
+    parser.add_argument("--rates", type=_numbers, default="1,10,50", help="daemon: objects a minute")
+    parser.add_argument("--minutes", type=float, default=4.0, help="daemon: how long objects land at each rate")
+    parser.add_argument("--interval", type=_seconds, default="10s", help="daemon: how often it collects and detects")
     parser.add_argument("--contender", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    usual = {"collect": 4_000_000, "query": 50_000_000, "detect": 50_000_000, "findings": 1_000_000}
+    usual = {"collect": 4_000_000, "query": 50_000_000, "detect": 50_000_000, "findings": 1_000_000, "daemon": 20_000}
     arguments.records = arguments.records or usual[arguments.what]
     return arguments
+
+
+def _numbers(text: str) -> list[float]:
+    numbers = [float(each) for each in text.split(",")]
+    if min(numbers) <= 0:
+        raise argparse.ArgumentTypeError("objects land at more than 0 a minute")
+    return numbers
+
+
+def _seconds(text: str) -> int:
+    return int(text.removesuffix("s"))
 
 
 def _round(arguments: argparse.Namespace) -> dict[str, Any]:

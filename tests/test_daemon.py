@@ -13,9 +13,11 @@ import subprocess
 import sys
 import textwrap
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from pathlib import Path
 from queue import SimpleQueue
 from threading import Event
@@ -381,6 +383,26 @@ class Only(App):
         return [(Raising(self.error), None)]
 
 
+class Held(App):
+    """An application whose sources are listed when it is told to go on."""
+
+    @cached_property
+    def begun(self) -> Event:
+        """Set once a collect has begun."""
+        return Event()
+
+    @cached_property
+    def go(self) -> Event:
+        """To be set for it to go on."""
+        return Event()
+
+    def sources(self, named: Sequence[str], span: Window | None, now: datetime) -> list[tuple[Any, Window | None]]:
+        """Its sources, after a while."""
+        self.begun.set()
+        self.go.wait(PATIENCE)
+        return super().sources(named, span, now)
+
+
 class TestJobs:
     """Single runs of the stages."""
 
@@ -502,6 +524,30 @@ class TestJobs:
             Jobs(app(tmp_path, logs), Event()).metrics.registry.get_sample_value("flowaudit_findings_open", labels) == 0
         )
         assert "open findings not known" in capfd.readouterr().err
+
+    def test_a_detect_looks_at_what_a_running_collect_brings(self, tmp_path: Path, logs: Path) -> None:
+        """A detect that falls due during a collect starts when that one has ended, not an interval later."""
+        held = Held(app(tmp_path, logs).config)
+        jobs = Jobs(held, Event())
+        with ThreadPoolExecutor(2) as threads:
+            collected = threads.submit(jobs.run, "collect")
+            held.begun.wait(PATIENCE)
+            detected = threads.submit(jobs.run, "detect")
+            assert wait([detected], 0.3).not_done
+            held.go.set()
+            assert detected.result(PATIENCE)[0].events["opened"] >= 1
+            assert collected.result(PATIENCE)[0].kept == 3
+
+    def test_a_collect_that_takes_long_is_not_waited_for(self, tmp_path: Path, logs: Path) -> None:
+        """During a long collect, as of a backlog, detects go on half an interval late."""
+        held = Held(app(tmp_path, logs, schedule={"detect": "1s"}).config)
+        jobs = Jobs(held, Event())
+        with ThreadPoolExecutor(2) as threads:
+            collected = threads.submit(jobs.run, "collect")
+            held.begun.wait(PATIENCE)
+            assert threads.submit(jobs.run, "detect").result(PATIENCE)[1].failures == []
+            assert not collected.done()
+            held.go.set()
 
     def test_a_run_that_failed_is_made_up_for(self, tmp_path: Path, logs: Path) -> None:
         """Detectors that were not asked because the lake was out of reach are due again at once."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from threading import Event
 from typing import Any
@@ -51,12 +52,16 @@ class Jobs:
         self._before = before
         self._done: set[str] = set()
         self._trouble: dict[str, str] = {}
+        self._ended = {stage.name: Event() for stage in STAGES}
+        for ended in self._ended.values():
+            ended.set()
 
     def run(self, stage: str, *, once: bool = False) -> tuple[Any, Run]:
         """Run one stage; return its report (that before any run where there is none), and what failed."""
+        self._wait(stage)
         run, started = Run(stage, self.metrics, self._stop, once), time.monotonic()
         report = None
-        with run.caught():
+        with self._busy(stage), run.caught():
             report = self._work[stage](run)
         stopped = self._stop.is_set()
         well = not (run.failures or run.warnings or stopped)
@@ -66,6 +71,21 @@ class Jobs:
         if report is not None and not stopped:
             self._done.add(stage)
         return self._before[stage] if report is None else report, run
+
+    def _wait(self, name: str) -> None:
+        """Wait while the stage runs that this one heeds."""
+        for stage in STAGES:
+            if stage.name == name and stage.heeds and stage.after:
+                self._ended[stage.after].wait(stage.every(self._app).total_seconds() / 2)
+
+    @contextmanager
+    def _busy(self, stage: str) -> Iterator[None]:
+        """Let others know that a stage runs."""
+        self._ended[stage].clear()
+        try:
+            yield
+        finally:
+            self._ended[stage].set()
 
     def cycle(self) -> Cycle:
         """Run every stage once, in order."""

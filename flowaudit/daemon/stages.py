@@ -275,12 +275,15 @@ class Stage:
     """A stage: `name` is its key in [schedule], its label in metrics and its job.
 
     Its first run waits for the first run of the stage `after`; readiness waits for its first success if `is_needed`.
+    If it `heeds` that stage, a run that falls due while that one runs starts when it has ended, half an interval later
+    at most: else what that one is about to bring waits for the next run.
     """
 
     name: str
     work: Callable[[App], Work]
     after: str | None = None
     is_needed: bool = False
+    heeds: bool = False
 
     def every(self, app: App) -> timedelta:
         """Return its interval."""
@@ -291,7 +294,7 @@ class Stage:
 STAGES = (
     Stage("discover", Discovery),
     Stage("collect", Collection, after="discover", is_needed=True),
-    Stage("detect", Detection, after="collect", is_needed=True),
+    Stage("detect", Detection, after="collect", is_needed=True, heeds=True),
     Stage("deliver", Delivery),
     Stage("coverage", Covering, after="collect"),
 )
