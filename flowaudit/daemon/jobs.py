@@ -73,9 +73,9 @@ class Jobs:
         return self._before[stage] if report is None else report, run
 
     def _wait(self, name: str) -> None:
-        """Wait while the stage runs that this one heeds."""
+        """Wait for the run under way that this stage waits for."""
         for stage in STAGES:
-            if stage.name == name and stage.heeds and stage.after:
+            if stage.name == name and stage.waits and stage.after:
                 self._ended[stage.after].wait(stage.every(self._app).total_seconds() / 2)
 
     @contextmanager

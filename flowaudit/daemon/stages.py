@@ -275,15 +275,15 @@ class Stage:
     """A stage: `name` is its key in [schedule], its label in metrics and its job.
 
     Its first run waits for the first run of the stage `after`; readiness waits for its first success if `is_needed`.
-    If it `heeds` that stage, a run that falls due while that one runs starts when it has ended, half an interval later
-    at most: else what that one is about to bring waits for the next run.
+    If it `waits`, a run that falls due during a run of that stage starts when that has ended, half an interval later at
+    most: else what that run is about to bring would wait for the next.
     """
 
     name: str
     work: Callable[[App], Work]
     after: str | None = None
     is_needed: bool = False
-    heeds: bool = False
+    waits: bool = False
 
     def every(self, app: App) -> timedelta:
         """Return its interval."""
@@ -294,7 +294,7 @@ class Stage:
 STAGES = (
     Stage("discover", Discovery),
     Stage("collect", Collection, after="discover", is_needed=True),
-    Stage("detect", Detection, after="collect", is_needed=True, heeds=True),
+    Stage("detect", Detection, after="collect", is_needed=True, waits=True),
     Stage("deliver", Delivery),
     Stage("coverage", Covering, after="collect"),
 )

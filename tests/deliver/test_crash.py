@@ -34,10 +34,11 @@ DELIVERING = """
     from flowaudit import catalogue
     from flowaudit.config import shipped
     from flowaudit.config.sinks import WebhookSink
-    from flowaudit.deliver import Deliverer, Log
+    from flowaudit.deliver import Deliverer, Log, channel
     from flowaudit.lake import Lake
     from flowaudit.sinks.webhook import Webhook
 
+    channel.FIRST_PAUSE = 0.05
     lake, url = sys.argv[1:]
     settings = WebhookSink(
         type="webhook", name="hook", url=url, secrets=[{"env": "SECRET"}], allowed_networks=["127.0.0.0/8"],
@@ -47,7 +48,7 @@ DELIVERING = """
     deliverer = Deliverer(log, [(Webhook(settings), settings)])
     while True:
         report = deliverer.run(Event())
-        if sys.stdin is not None and report.pending == {"hook": 0} and report.events == {"hook": 0}:
+        if report.pending == {"hook": 0} and report.events == {"hook": 0}:
             print("idle", flush=True)
         time.sleep(0.05)
 """
