@@ -41,7 +41,7 @@ for = "2s"
 [alerts.FlowauditDown]
 for = "8s" # longer than a start takes
 [alerts.FlowauditAbsent]
-for = "6s" # Prometheus looks at its targets every five seconds, also when it starts
+for = "9s" # Prometheus looks for targets every five seconds, also when it starts
 """
 """What differs from the shipped parameters of the rules: how long things take."""
 CONFIG = """
@@ -147,7 +147,6 @@ class World:
     # --- what is done
 
     def __enter__(self) -> Self:
-        self.receive()
         self._configure()
         self._program("alertmanager", ALERTMANAGER, "--storage.path=data", "--cluster.listen-address=")
         # Until it has found Alertmanager, some seconds after its start, Prometheus sends into the void.
@@ -155,6 +154,7 @@ class World:
         self._program("prometheus", PROMETHEUS, "--storage.tsdb.path=data", again)
         flowaudit = (sys.executable, "-m", "flowaudit", "--config", self.folder / "flowaudit.toml", "run")
         self.programs["flowaudit"] = Program("flowaudit", flowaudit, self.folder / "flowaudit")
+        self.receive()
         return self
 
     def __exit__(self, *_: object) -> None:
