@@ -53,7 +53,7 @@ class Reply:
 class Server:
     """An HTTP server on the loopback that keeps what it accepted; `answer` decides each request."""
 
-    def __init__(self, answer: Callable[[Request], Reply] = lambda request: Reply()) -> None:
+    def __init__(self, answer: Callable[[Request], Reply] = lambda request: Reply(), port: int = 0) -> None:
         self.answer = answer
         self.accepted: list[Request] = []
         self.asked: list[Request] = []
@@ -77,7 +77,7 @@ class Server:
             def log_message(self, *_: object) -> None:
                 return
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
         self.port = self._server.server_address[1]
         self.url = f"http://127.0.0.1:{self.port}"
 
