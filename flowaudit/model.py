@@ -223,12 +223,6 @@ class DiscoverReport:
         of=lambda gaps: Counter(gap.reason for gap in gaps),
         empty=tuple,
     )
-    visibility: Mapping[tuple[str, str], int] = gauge(
-        "detector_visibility",
-        "1 for how much of what it looks for a detector can see: full, partial or none.",
-        "detector",
-        "visibility",
-    )
     seconds: float = 0.0
 
     def summary(self) -> dict[str, Any]:
@@ -343,6 +337,12 @@ class CoverageReport:
         "coverage_final_seconds", "Lifetime of interfaces by state, counted once its coverage is final.", "state"
     )
     gaps: int = gauge("coverage_gaps", "Interfaces whose newest minutes are not covered.")
+    visibility: Mapping[tuple[str, str], int] = gauge(
+        "detector_visibility",
+        "1 for how much of what it looks for a detector can see: full, partial or none.",
+        "detector",
+        "visibility",
+    )
     blind_workloads: int = gauge("coverage_blind_workloads", "Workloads with traffic that no flow log can record.")
 
     def summary(self) -> dict[str, Any]:
@@ -358,6 +358,11 @@ class DeliverReport:
     failures: Mapping[str, int] = counter("sink_failures", "Failed attempts to send to a sink.", "sink")
     dead_letters: Mapping[str, int] = counter("sink_dead_letters", "Events given up after a sink refused them.", "sink")
     pending: Mapping[str, int] = gauge("sink_pending_events", "Events that wait to be sent to a sink.", "sink")
+    oldest_pending: Mapping[str, float] = gauge(
+        "sink_oldest_pending_timestamp_seconds",
+        "Oldest event that waits for a sink. 0: none waits.",
+        "sink",
+    )
     up: Mapping[str, int] = gauge("sink_up", "1: the last attempt to send succeeded, or none was made yet.", "sink")
     last_success: Mapping[str, float] = gauge(
         "sink_last_success_timestamp_seconds", "Last time that a sink accepted events. 0: none yet.", "sink"

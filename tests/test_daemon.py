@@ -613,6 +613,7 @@ class TestDiscovery:
             jobs = Jobs(app(tmp_path, logs), Event())
             jobs.run("collect")
             report, run = jobs.run("discover")
+        jobs.run("coverage")
         assert run.failures == []
         assert len(run.warnings) == len(report.gaps) > 0
         sample = jobs.metrics.registry.get_sample_value

@@ -48,7 +48,8 @@ def _finding(name: str, severity: str, summary: str) -> Alert:
         name,
         f'flowaudit_findings_open{{$selector,severity="{severity}"}} > 0',
         summary,
-        f"{{{{ $labels.instance }}}}: {{{{ $value | humanize }}}} open findings of severity {severity} by "
+        f"{{{{ $labels.instance }}}}: {{{{ $value | humanize }}}} open finding"
+        f"{{{{ if ne $value 1.0 }}}}s{{{{ end }}}} of severity {severity} by "
         f"{{{{ $labels.detector }}}}{sent}{since}. "
         "Next: flowaudit findings --state open --detector {{ $labels.detector }}",
         FOUND,
@@ -195,9 +196,10 @@ SINKS = (
     ),
     Alert(
         "FlowauditSinkBacklog",
-        "flowaudit_sink_pending_events{$selector} > $threshold",
-        "Events wait for delivery to a sink.",
-        "{{ $labels.instance }}: {{ $value | humanize }} events wait for {{ $labels.sink }}. "
+        # From the lake, so it goes on over a restart of the daemon, which begins FlowauditSinkDown anew.
+        "time() - (flowaudit_sink_oldest_pending_timestamp_seconds{$selector} > 0) > $age",
+        "Events wait long for delivery to a sink.",
+        "{{ $labels.instance }}: the oldest event for {{ $labels.sink }} has waited {{ $value | humanizeDuration }}. "
         "Next: flowaudit sinks list",
     ),
     Alert(

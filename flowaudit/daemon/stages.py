@@ -103,25 +103,16 @@ class Work(Protocol):
 class Discovery:
     """Inventory of what exists in AWS. AWS out of reach is a warning and no failure: the rest goes on without it."""
 
+    before = DiscoverReport()
+
     def __init__(self, app: App) -> None:
         self._app, self._logged = app, set[str]()
-
-    @property
-    def before(self) -> DiscoverReport:
-        """No detector sees anything yet."""
-        detectors = self._app.catalogue.detectors
-        return DiscoverReport(visibility={(detector, str(Visibility.NONE)): 1 for detector in detectors})
 
     def __call__(self, run: Run) -> DiscoverReport:
         """Take the inventory."""
         places, unreachable = self._app.regions()
         found = discover(self._app.lake, places, self._app.rules, stop=run.stop)
-        visible = {
-            (each.detector, str(visibility)): int(each.visibility is visibility)
-            for each in capabilities(self._app.lake, self._app.catalogue)
-            for visibility in Visibility
-        }
-        report = replace(found, unreachable=tuple(unreachable), visibility=visible)
+        report = replace(found, unreachable=tuple(unreachable))
         run.metrics.record(report)
         run.warnings += [*unreachable, *map(str, report.gaps)]
         for line in run.warnings:
@@ -241,13 +232,16 @@ class Delivery:
 
 
 class Covering:
-    """How much of the lifetime of interfaces flow logs cover."""
-
-    before = CoverageReport()
+    """How much of the lifetime of interfaces flow logs cover, and how much detectors can see in them."""
 
     def __init__(self, app: App) -> None:
         self._app = app
         self._final: datetime | None = None
+
+    @property
+    def before(self) -> CoverageReport:
+        """No detector sees anything yet."""
+        return CoverageReport(visibility={(id, str(Visibility.NONE)): 1 for id in self._app.catalogue.detectors})
 
     def __call__(self, run: Run) -> CoverageReport:
         """Measure the last 24 hours, and the minutes that became final."""
@@ -264,6 +258,11 @@ class Covering:
             interface_seconds={state: 60 * minutes for state, minutes in day.minutes.items()},
             final_seconds={state: 60 * minutes for state, minutes in final.items() if state != State.PENDING},
             gaps=day.silent(),
+            visibility={
+                (each.detector, str(visibility)): int(each.visibility is visibility)
+                for each in capabilities(self._app.lake, self._app.catalogue)
+                for visibility in Visibility
+            },
             blind_workloads=len(day.blind_workloads()),
         )
         run.metrics.record(report)

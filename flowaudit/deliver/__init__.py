@@ -66,6 +66,10 @@ class Deliverer:
             failures={channel.name: channel.failures for channel in idle},
             dead_letters={channel.name: channel.refused for channel in idle},
             pending={channel.name: channel.pending for channel in self._channels},
+            oldest_pending={
+                channel.name: channel.oldest_pending.timestamp() if channel.oldest_pending else 0.0
+                for channel in self._channels
+            },
             up={channel.name: int(channel.error is None) for channel in self._channels},
             last_success={channel.name: channel.last_success for channel in self._channels},
             errors={channel.name: channel.error for channel in self._channels if channel.error is not None},
@@ -127,10 +131,10 @@ class Deliverer:
         if channel.is_busy or channel.watermark is None or channel.sink.refresh is not None:
             return
         if channel.watermark >= newest:
-            channel.pending = 0
+            channel.pending, channel.oldest_pending = 0, None
         elif channel.counted != (channel.watermark, newest):
-            channel.pending = self._log.pending(channel.sink, channel.settings, channel.watermark)
-            channel.counted = (channel.watermark, newest)
+            found = self._log.pending(channel.sink, channel.settings, channel.watermark)
+            (channel.pending, channel.oldest_pending), channel.counted = found, (channel.watermark, newest)
 
     def _commit(self) -> None:
         """Write down how far the idle sinks have come, and what they refused."""
@@ -190,7 +194,7 @@ def standing(log: Log, sinks: Iterable[tuple[Sink, SinkSettings]]) -> list[Stand
     found = []
     for sink, settings in sinks:
         stored = known.watermark(_application(settings.name))
-        pending = log.pending(sink, settings, stored - 1) if stored and sink.refresh is None else None
+        pending = log.pending(sink, settings, stored - 1)[0] if stored and sink.refresh is None else None
         found.append(Standing(sink, settings, pending, dead.count(settings.name)))
     return found
 

@@ -46,6 +46,7 @@ class Channel:
     attempts: dict[str, int] = field(default_factory=dict)
     refreshed_at: float | None = None
     pending: int = 0
+    oldest_pending: datetime | None = None
     counted: tuple[int, int] | None = None
     last_success: float = 0.0
     accepted: int = 0

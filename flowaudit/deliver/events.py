@@ -54,10 +54,11 @@ class Log:
         del params["events"]
         return self._wanted(self._rows("standing_events", params | {"resolved_since": resolved_since}), settings)
 
-    def pending(self, sink: Sink, settings: SinkSettings, after: int) -> int:
-        """Return how many events wait for a sink."""
+    def pending(self, sink: Sink, settings: SinkSettings, after: int) -> tuple[int, datetime | None]:
+        """Return how many events wait for a sink, and when the oldest of them happened."""
         rows = self._rows("pending_events", _filter(sink, settings) | {"after": after})
-        return sum(row["events"] for row in rows if settings.takes(row["detector"]))
+        wanted = [row for row in rows if settings.takes(row["detector"])]
+        return sum(row["events"] for row in wanted), min((row["oldest"] for row in wanted), default=None)
 
     def numbered(self, numbers: Sequence[int]) -> list[Event]:
         """Return events by their numbers, in the order of the log."""

@@ -1,7 +1,8 @@
-/* How many events after a place in the log a sink is to get, by detector. */
+/* How many events after a place in the log a sink is to get, and the time of the oldest, by detector. */
 SELECT
   detector,
-  count(*) AS events
+  count(*) AS events,
+  min("at") AS oldest
 FROM findings
 WHERE
   event_number > $after

@@ -147,7 +147,10 @@ def test_selector_and_runbooks_are_the_users(tmp_path: Path) -> None:
             '[alerts.FlowauditDown]\nseverity = "page"',
             "severity is 'page', but has to be one of critical, warning, info",
         ),
-        ("[alerts.FlowauditSinkBacklog]\nthreshold = true", "threshold is True, but has to be a number of 0 or more"),
+        (
+            "[alerts.FlowauditLogObjectsFailing]\nthreshold = true",
+            "threshold is True, but has to be a number of 0 or more",
+        ),
         (
             '[alerts.FlowauditDetectorFailing]\nwindow = "30s"',
             "window is '30s', but has to be at least two scrapes, 60s",

@@ -208,8 +208,10 @@ class TestFailures:
         report = run(log, Box(answer=failing(SinkError("no answer from example"))))
         assert (report.up, report.pending, report.failures) == ({"box": 0}, {"box": 3}, {"box": 1})
         assert report.errors == {"box": "no answer from example"}
+        assert report.oldest_pending == {"box": pytest.approx(NOW.timestamp())}
         box = Box()
-        assert run(log, box).up == {"box": 1}
+        report = run(log, box)
+        assert (report.up, report.oldest_pending) == ({"box": 1}, {"box": 0.0})
         assert box.taken == ["a-1", "b-1", "a-2"]
 
     def test_a_sink_that_is_down_delays_no_other(self, log: Log) -> None:
