@@ -11,7 +11,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, computed_field, field_validator
+from pydantic import BaseModel, Field, ValidationError, computed_field, field_validator
 
 from flowaudit.config.loading import Origin, read
 from flowaudit.config.mistakes import NOT_YET, describe
@@ -33,6 +33,7 @@ from flowaudit.config.values import (
     Pattern,
     Role,
     S3Uri,
+    Section,
     ServiceCode,
     Text,
     parse_duration,
@@ -83,25 +84,21 @@ NO_EFFECT_YET = frozenset(
 """Keys whose names are settled, that are checked, and that no room acts on yet: `no_effect` tells of them."""
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
-
-
-class LakeSettings(_Section):
+class LakeSettings(Section):
     """Where the lake lies, and how long each table's rows are kept in it."""
 
     uri: LakeUri = "./lake"
     retention: Mapping[str, Interval] = Field(default_factory=dict)
 
 
-class Aws(_Section):
+class Aws(Section):
     """Where AWS is asked; empty: the region and the account of the credential chain."""
 
     regions: List[Name] = ()
     assume_roles: List[Role] = ()
 
 
-class LocalSource(_Section):
+class LocalSource(Section):
     """Flow logs in a file, a folder or a glob; `format` names the fields of objects that lack a header."""
 
     type: Literal["local"]
@@ -109,7 +106,7 @@ class LocalSource(_Section):
     format: FieldNames | None = None
 
 
-class S3Source(_Section):
+class S3Source(Section):
     """Flow logs in a bucket; objects that arrive `lookback` late are still found."""
 
     type: Literal["s3"]
@@ -118,7 +115,7 @@ class S3Source(_Section):
     format: FieldNames | None = None
 
 
-class Scope(_Section):
+class Scope(Section):
     """Whose records are kept; the lists are the operator's own word that these are SageMaker's."""
 
     keep: Literal["sagemaker", "all"] = "sagemaker"
@@ -127,21 +124,21 @@ class Scope(_Section):
     security_groups: List[Name] = ()
 
 
-class Description(_Section):
+class Description(Section):
     """A description of interfaces that tells the kind of their workload, and its name in a group `name`, if any."""
 
     pattern: Pattern
     kind: Kind
 
 
-class Attribution(_Section):
+class Attribution(Section):
     """How interfaces are known to be SageMaker's, beside what is built in."""
 
     tag: Name = "ManagedByAmazonSageMakerResource"
     descriptions: List[Description] = ()
 
 
-class Policy(_Section):
+class Policy(Section):
     """What is allowed: ways to the internet, and what may be spoken to there; an empty list allows none of it.
 
     `allowed_destinations` are networks, by default all there are; `allowed_services` are AWS's, wherever they lie.
@@ -159,7 +156,7 @@ class Policy(_Section):
         return tuple(prefix for network in self.allowed_destinations for prefix in written_out(network))
 
 
-class Schedule(_Section):
+class Schedule(Section):
     """How often the daemon runs each of its stages."""
 
     discover: Interval = timedelta(minutes=5)
@@ -171,7 +168,7 @@ class Schedule(_Section):
     maintain: Interval = timedelta(days=1)
 
 
-class Detector(_Section):
+class Detector(Section):
     """What overrides a detector's own header; None: as its file says."""
 
     enabled: bool = True
@@ -181,7 +178,7 @@ class Detector(_Section):
     params: Mapping[str, Any] = Field(default_factory=dict)
 
 
-class Mute(_Section):
+class Mute(Section):
     """Findings of one detector that nobody wants to hear of for a time: `key` has patterns, `*` and `?`, by column."""
 
     detector: Name
@@ -191,13 +188,13 @@ class Mute(_Section):
     reason: Text
 
 
-class Queries(_Section):
+class Queries(Section):
     """Folders with the user's own detectors, views and reports."""
 
     paths: List[Annotated[Path, Field(strict=False)]] = ()
 
 
-class Http(_Section):
+class Http(Section):
     """Where metrics and health are served; `web_config` names a file with TLS and authentication."""
 
     listen: Listen = "127.0.0.1:9184"
@@ -214,7 +211,7 @@ class Http(_Section):
         return int(self.listen.rpartition(":")[2])
 
 
-class Config(_Section):
+class Config(Section):
     """The whole configuration."""
 
     lake: LakeSettings = LakeSettings()

@@ -9,9 +9,9 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated, Literal, Self, TypeAlias
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from flowaudit.config.values import Interval, List, Name, Network, Role, Text, s3_uri
+from flowaudit.config.values import Interval, List, Name, Network, Role, Section, Text, s3_uri
 from flowaudit.errors import ConfigError
 from flowaudit.model import FindingEvent, Severity
 
@@ -61,11 +61,7 @@ Queue = Annotated[str, AfterValidator(_queue)]
 Event = Annotated[FindingEvent, Field(strict=False)]
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
-
-
-class Secret(_Section):
+class Secret(Section):
     """A secret's place: an environment variable or a file; never the secret itself."""
 
     env: Name | None = None
@@ -116,7 +112,7 @@ UrlOrSecret = Annotated[str | Secret, BeforeValidator(_url_or_secret)]
 FileOrS3 = Annotated[str, AfterValidator(_file_or_s3)]
 
 
-class SinkSettings(_Section):
+class SinkSettings(Section):
     """Settings of every sink: which events it gets.
 
     `events` None: those that suit the sink. `detectors` are patterns with `*` and `?`. `dry_run`: events are counted

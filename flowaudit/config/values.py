@@ -8,9 +8,16 @@ from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, TypeVar
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from flowaudit.errors import ConfigError
+
+
+class Section(BaseModel):
+    """A table of the configuration: frozen, strict, with no key that is not known."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+
 
 INTERNET_PATHS = (
     "nat_gateway",

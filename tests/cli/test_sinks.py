@@ -2,62 +2,39 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 import pytest
 
 from tests import flowlogs
 from tests.cli.conftest import Run
+from tests.sinks.harness_http import SECRET, Reply, Server
 
-SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
+class Receiver(Server):
+    """A webhook's receiver that answers with `status`."""
 
-class Receiver:
-    """A webhook's receiver that answers as it is told."""
-
-    def __init__(self, url: str) -> None:
-        self.url = url
+    def __init__(self) -> None:
+        super().__init__(lambda _: Reply(self.status, b""))
         self.status = 200
-        self.bodies: list[dict[str, Any]] = []
-        self.ids: list[str] = []
 
+    @property
+    def bodies(self) -> list[dict[str, Any]]:
+        """What it has accepted."""
+        return [request.json for request in self.accepted]
 
-@contextmanager
-def receiving() -> Iterator[Receiver]:
-    """A receiver for as long as the context lasts."""
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            if here.status == 200:
-                here.bodies.append(body)
-                here.ids.append(self.headers["webhook-id"])
-            self.send_response(here.status)
-            self.end_headers()
-
-        def log_message(self, *_: object) -> None:
-            """Say nothing."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    here = Receiver(f"http://127.0.0.1:{server.server_port}/t0psecretpath")
-    Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        yield here
-    finally:
-        server.shutdown()
-        server.server_close()
+    @property
+    def ids(self) -> list[str]:
+        """The idempotency keys of that."""
+        return [request.headers["webhook-id"] for request in self.accepted]
 
 
 @pytest.fixture
 def receiver() -> Iterator[Receiver]:
     """A receiver that accepts everything."""
-    with receiving() as one:
+    with Receiver() as one:
         yield one
 
 
@@ -77,7 +54,7 @@ def configured(tmp_path: Path, receiver: Receiver, monkeypatch: pytest.MonkeyPat
         [[sinks]]
         name = "hook"
         type = "webhook"
-        url = "{receiver.url}"
+        url = "{receiver.url}/t0psecretpath"
         secrets = [{{ env = "HOOK_SECRET" }}]
         allowed_networks = ["127.0.0.0/8"]
         [[sinks]]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import random
 import signal
@@ -10,12 +9,9 @@ import subprocess
 import sys
 import textwrap
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Event as Stop
-from threading import Lock, Thread
+from threading import Thread
 
 import pytest
 
@@ -24,9 +20,9 @@ from flowaudit.config import shipped
 from flowaudit.deliver import Log
 from flowaudit.lake import Lake
 from tests.deliver.test_deliver import happen
+from tests.sinks.harness_http import SECRET, Reply, Request, Server
 
 KILLS, FINDINGS = 10, 15
-SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 DELIVERING = """
     import sys
     import time
@@ -54,32 +50,14 @@ DELIVERING = """
 """
 
 
-@contextmanager
-def receiving(arrived: list[str]) -> Iterator[str]:
-    """A receiver that notes the key of each event, slowly, and fails now and then; yields its URL."""
-    lock, rng = Lock(), random.Random(7)
+def receiver(rng: random.Random) -> Server:
+    """A receiver that takes its time, and fails now and then."""
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            time.sleep(0.01)
-            with lock:
-                works = rng.random() > 0.05
-                if works:
-                    arrived.append(self.headers["webhook-id"])
-            self.send_response(204 if works else 503)
-            self.end_headers()
+    def answer(_: Request) -> Reply:
+        time.sleep(0.01)
+        return Reply(204 if rng.random() > 0.05 else 503, b"")
 
-        def log_message(self, *_: object) -> None:
-            """Nothing is printed."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}/"
-    finally:
-        server.shutdown()
-        server.server_close()
+    return Server(answer)
 
 
 @pytest.mark.slow
@@ -91,7 +69,6 @@ def test_nothing_is_lost_however_often_it_is_killed(tmp_path: Path) -> None:
     script = tmp_path / "deliver.py"
     script.write_text(textwrap.dedent(DELIVERING))
     environ = os.environ | {"SECRET": SECRET, "PYTHONPATH": str(Path(__file__).parents[2])}
-    arrived: list[str] = []
     stop, rng, written = Stop(), random.Random(11), []
 
     def write() -> None:
@@ -103,10 +80,10 @@ def test_nothing_is_lost_however_often_it_is_killed(tmp_path: Path) -> None:
             happen(log, *[f"{id}:{kind}" for id in ids])
             written.extend(ids)
 
-    with receiving(arrived) as url:
+    with receiver(random.Random(7)) as server:
         writer = Thread(target=write)
         writer.start()
-        command = [sys.executable, str(script), lake.uri, url]
+        command = [sys.executable, str(script), lake.uri, server.url]
         for _ in range(KILLS):
             victim = subprocess.Popen(command, env=environ, stdout=subprocess.DEVNULL)
             time.sleep(rng.uniform(0.6, 2.2))
@@ -120,6 +97,7 @@ def test_nothing_is_lost_however_often_it_is_killed(tmp_path: Path) -> None:
         process.kill()
         process.communicate()
 
+    arrived = [request.headers["webhook-id"] for request in server.accepted]
     assert set(arrived) == set(written)
     assert log.dead_letters(None) == []
     first = list(dict.fromkeys(arrived))
