@@ -227,7 +227,9 @@ class Delivery:
         for sink in set(self._logged) - set(report.errors):
             log.info("sink takes events again", sink=sink)
         self._logged = dict(report.errors)
-        run.warnings += [f"sink {sink}: {error}" for sink, error in report.errors.items()]
+        run.warnings += [
+            f"sink {sink}: {error.removeprefix(f'sink {sink}: ')}" for sink, error in report.errors.items()
+        ]
         return report
 
 
