@@ -210,8 +210,7 @@ def replay(log: Log, sink: Sink, name: str, events: Sequence[Event]) -> tuple[in
     try:
         for start in range(0, len(events), sink.batch):
             batch = events[start : start + sink.batch]
-            result = sink.send(batch)
-            problems |= {**result.refused, **result.failed}
+            problems |= _problems(sink, batch)
             taken = [event for event in batch if event.id not in problems]
             accepted += len(taken)
             letters += [letter(name, event, "replayed", "") for event in taken]
@@ -221,3 +220,16 @@ def replay(log: Log, sink: Sink, name: str, events: Sequence[Event]) -> tuple[in
         if letters:
             _write(log.lake, letters, {})
     return accepted, problems
+
+
+def _problems(sink: Sink, batch: Sequence[Event]) -> dict[str, str]:
+    """Send a batch, one by one where the sink itself is at fault, and return why events were not accepted, by id."""
+    try:
+        result = sink.send(batch)
+    except (SinkError, ConfigError):
+        raise
+    except Exception as error:  # noqa: BLE001  a fault at one event must not keep the others back
+        if len(batch) == 1:
+            return {batch[0].id: f"{type(error).__name__} (a fault in flowaudit)"}
+        return {id: problem for event in batch for id, problem in _problems(sink, [event]).items()}
+    return {**result.refused, **result.failed}

@@ -15,7 +15,7 @@ import pytest
 from flowaudit import catalogue
 from flowaudit.config import Secret, shipped
 from flowaudit.daemon import configure
-from flowaudit.deliver import Log
+from flowaudit.deliver import Log, replay
 from flowaudit.deliver import channel as channels
 from flowaudit.lake import Lake
 from flowaudit.sinks import Event, Result
@@ -165,6 +165,20 @@ class TestEvents:
         box = Box()
         run(log, box)
         assert box.taken == ["a-1", "b-1"]
+
+    def test_a_replay_goes_past_an_event_at_which_the_sink_breaks(self, log: Log) -> None:
+        """It is named with the class of the fault and stays a dead letter; all others are sent."""
+        happen(log, *[f"{n}-1:opened" for n in range(3)])
+        run(log, Box(answer=lambda events: Result(refused={event.id: "no" for event in events})))
+
+        def answer(events: Sequence[Event]) -> Result:
+            if any(event.id == "0-1" for event in events):
+                raise KeyError("s3cret")
+            return Result()
+
+        dead = log.numbered([row["event_number"] for row in log.dead_letters("box")])
+        assert replay(log, Box(answer=answer), "box", dead) == (2, {"0-1": "KeyError (a fault in flowaudit)"})
+        assert [row["event_id"] for row in log.dead_letters("box")] == ["0-1"]
 
     def test_events_behind_one_that_fails_are_not_given_up_with_it(self, log: Log) -> None:
         """Only attempts of the first event of a finding that fails count: later ones were not sent."""
