@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from flowaudit.errors import SinkError
 from flowaudit.exchange.case import clean
 from flowaudit.sinks import Event, Result
-from flowaudit.sinks.aws_codes import CLASSES, CODES, DENIED, ENTRY, FAILED, KMS, MALFORMED, OTHER
+from flowaudit.sinks.aws_codes import CLASSES, CODES, DENIED, ENTRY, FAILED, KMS, MALFORMED, OTHER, UNREACHABLE
 
 LONGEST_PAUSE = 3600.0
 """Seconds: no answer makes a sink wait longer."""
@@ -56,6 +56,7 @@ class Call:
     def explained(self) -> Iterator[None]:
         """Turn botocore's errors into a SinkError, and into Malformed where an event is at fault."""
         from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415  nothing else here needs botocore
+        from botocore.parsers import ResponseParserError  # noqa: PLC0415
 
         try:
             yield
@@ -64,6 +65,8 @@ class Call:
         except BotoCoreError as error:
             names = [kind.__name__ for kind in type(error).__mro__]
             raise self._error(next(CLASSES[name] for name in names if name in CLASSES), names[0]) from None
+        except ResponseParserError:  # a portal's or a proxy's page
+            raise self._error(UNREACHABLE, ResponseParserError.__name__) from None
 
     def settled(self, refusals: Iterable[Refusal], sent: int) -> Result:
         """Return the refused and the failed entries of a batch call with `sent` entries.

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from botocore import exceptions
+from botocore import exceptions, parsers
 
 from flowaudit.errors import SinkError
 from flowaudit.model import FindingEvent
@@ -187,6 +187,7 @@ OWN_ERRORS = [
     (exceptions.ReadTimeoutError(endpoint_url="https://aws.example"), "does not answer"),
     (exceptions.ConnectionClosedError(endpoint_url="https://aws.example"), "does not answer"),
     (exceptions.UnknownServiceError(service_name=SECRET, known_service_names=""), "takes no events at present"),
+    (parsers.ResponseParserError(f"<html>{SECRET}"), "Check the network, the proxy"),
 ]
 
 
