@@ -80,7 +80,8 @@ class Secret(Section):
                 raise ConfigError(f"the environment variable {self.env} is not set: set it to the secret")
             return value
         try:
-            value = Path(self.file or "").read_bytes()[:_MOST_SECRET].decode("utf-8").strip()
+            with Path(self.file or "").open("rb") as file:
+                value = file.read(_MOST_SECRET).decode("utf-8").strip()
         except (OSError, UnicodeDecodeError) as error:
             reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
             raise ConfigError(f"the secret file {self.file} cannot be read: {reason}") from None

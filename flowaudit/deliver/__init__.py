@@ -28,8 +28,6 @@ __all__ = ["Deliverer", "Log", "Standing", "replay", "standing", "trial"]
 
 WAIT, WAIT_ONCE = 4.0, 60.0
 """Seconds that one delivery waits for sinks: on schedule, and where it is to end with everything sent."""
-STUCK = 60.0
-"""Seconds after which a sink that is still sending counts as one that takes nothing."""
 KEPT = timedelta(minutes=15)
 """How long sinks that keep no history get resolved findings: as Prometheus does (`resolvedRetention`)."""
 TRIES = 5
@@ -43,7 +41,6 @@ class Deliverer:
         """Sinks that are new to the lake get the events from `started`, by default now, on, or all."""
         self._log, self._started = log, started or datetime.now(UTC)
         self._channels = [Channel(sink, settings) for sink, settings in sinks]
-        self._is_known = False
 
     def run(self, stop: Stop, *, until_done: bool = False) -> DeliverReport:
         """Send what is due and return what became of it; raises LakeError, QueryError.
@@ -52,7 +49,8 @@ class Deliverer:
         sink has everything or fails, a minute at most.
         """
         if self._channels and self._log.lake.exists():
-            self._enrol()
+            if any(channel.watermark is None for channel in self._channels):
+                self._log.lake.create()
             deadline = time.monotonic() + (WAIT_ONCE if until_done else WAIT)
             while self._pass(stop, deadline) and until_done and time.monotonic() < deadline:
                 pass
@@ -70,35 +68,40 @@ class Deliverer:
                 channel.name: channel.oldest_pending.timestamp() if channel.oldest_pending else 0.0
                 for channel in self._channels
             },
-            up={channel.name: int(channel.error is None) for channel in self._channels},
+            up={channel.name: int(channel.trouble is None) for channel in self._channels},
             last_success={channel.name: channel.last_success for channel in self._channels},
-            errors={channel.name: channel.error for channel in self._channels if channel.error is not None},
+            errors={channel.name: trouble for channel in self._channels if (trouble := channel.trouble) is not None},
         )
         for channel in idle:
             channel.accepted = channel.failures = channel.refused = 0
         return report
 
-    def _enrol(self) -> None:
-        """Look up how far each sink has come; one that is new to the lake begins where its settings say."""
-        if self._is_known:
+    def _enrol(self, newest: int) -> None:
+        """Look up how far each sink has come; one that is new to the lake begins where its settings say.
+
+        Once more where the log has become shorter than that: the lake was made anew, or is an older copy of itself.
+        """
+        idle = [channel for channel in self._channels if not channel.is_busy]
+        lost = [channel for channel in idle if channel.watermark is None or channel.watermark > newest]
+        if not lost:
             return
-        self._log.lake.create()
         known = self._log.lake.log("dead_letters")
-        for channel in self._channels:
+        for channel in lost:
             stored = known.watermark(_application(channel.name))
-            channel.committed = stored - 1 if stored else None
-            is_new = channel.committed is None and channel.settings.start == "now"
-            channel.watermark = self._log.position(self._started) if is_new else channel.committed or 0
-        self._commit()
-        self._is_known = True
+            committed = stored - 1 if stored else None
+            is_new = committed is None and channel.settings.start == "now"
+            begin = self._log.position(self._started) if is_new else committed or 0
+            channel.place(min(begin, newest), committed)
+        self._commit(newest)
 
     def _pass(self, stop: Stop, deadline: float) -> bool:
         """Send each sink its next events and commit what came of it; return whether a sink may have more."""
         newest = self._log.newest()
+        self._enrol(newest)
         begun = [channel for channel in self._channels if channel.may_send and self._begin(channel, newest, stop)]
         for channel in self._channels:
             channel.join(deadline - time.monotonic())
-        self._commit()
+        self._commit(newest)
         for channel in self._channels:
             self._count(channel, newest)
         return any(channel.error is None for channel in begun) and not stop.is_set()
@@ -136,9 +139,10 @@ class Deliverer:
             found = self._log.pending(channel.sink, channel.settings, channel.watermark)
             (channel.pending, channel.oldest_pending), channel.counted = found, (channel.watermark, newest)
 
-    def _commit(self) -> None:
-        """Write down how far the idle sinks have come, and what they refused."""
-        moved = [each for each in self._channels if not each.is_busy and (each.letters or _is_ahead(each))]
+    def _commit(self, newest: int) -> None:
+        """Write down how far the idle sinks have come, and what they refused; not what they did in another lake."""
+        here = [each for each in self._channels if not each.is_busy and (each.watermark or 0) <= newest]
+        moved = [each for each in here if each.letters or _is_ahead(each)]
         if not moved:
             return
         letters = [row for channel in moved for row in channel.letters]
@@ -210,8 +214,7 @@ def replay(log: Log, sink: Sink, name: str, events: Sequence[Event]) -> tuple[in
     try:
         for start in range(0, len(events), sink.batch):
             batch = events[start : start + sink.batch]
-            result = sink.send(batch)
-            problems |= {**result.refused, **result.failed}
+            problems |= _problems(sink, batch)
             taken = [event for event in batch if event.id not in problems]
             accepted += len(taken)
             letters += [letter(name, event, "replayed", "") for event in taken]
@@ -221,3 +224,16 @@ def replay(log: Log, sink: Sink, name: str, events: Sequence[Event]) -> tuple[in
         if letters:
             _write(log.lake, letters, {})
     return accepted, problems
+
+
+def _problems(sink: Sink, batch: Sequence[Event]) -> dict[str, str]:
+    """Send a batch, one by one where the sink itself is at fault, and return why events were not accepted, by id."""
+    try:
+        result = sink.send(batch)
+    except (SinkError, ConfigError):
+        raise
+    except Exception as error:  # noqa: BLE001  a fault at one event must not keep the others back
+        if len(batch) == 1:
+            return {batch[0].id: f"{type(error).__name__} (a fault in flowaudit)"}
+        return {id: problem for event in batch for id, problem in _problems(sink, [event]).items()}
+    return {**result.refused, **result.failed}

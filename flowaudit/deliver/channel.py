@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from threading import Event as Stop
 from threading import Thread
+from traceback import format_tb
 from typing import Any
 
 import structlog
@@ -19,10 +20,16 @@ from flowaudit.sinks import Event, Result, Sink
 
 FIRST_PAUSE, LONGEST_PAUSE = 5.0, 300.0
 """Seconds until a sink that failed is tried again: the first time, and at most; doubled with each failure."""
+STUCK = 60.0
+"""Seconds after which a sink that is still sending the same events counts as one that takes nothing."""
 ATTEMPTS = 10
 """How often an event is sent that fails while the sink takes others, before it becomes a dead letter."""
 
 log = structlog.stdlib.get_logger("flowaudit.deliver")
+
+
+class _Again(SinkError):
+    """Events of a batch failed, each counted by itself, while the sink took the batch."""
 
 
 @dataclass(slots=True)
@@ -49,6 +56,7 @@ class Channel:
     oldest_pending: datetime | None = None
     counted: tuple[int, int] | None = None
     last_success: float = 0.0
+    moved_at: float = 0.0
     accepted: int = 0
     failures: int = 0
     refused: int = 0
@@ -69,8 +77,21 @@ class Channel:
         """Whether it is idle, wants events, and is not waiting after a failure."""
         return not (self.is_busy or self.is_disabled) and time.monotonic() >= self.retry_at
 
+    @property
+    def trouble(self) -> str | None:
+        """Why it takes nothing at present, None if it does."""
+        if self.error is None and self.is_busy and time.monotonic() - self.moved_at >= STUCK:
+            return f"sink {self.name}: a send has not ended for {STUCK:.0f} seconds"
+        return self.error
+
+    def place(self, watermark: int, committed: int | None) -> None:
+        """Follow the log from a watermark on; what was known of a log that is no more is forgotten."""
+        self.watermark, self.committed, self.counted = watermark, committed, None
+        self.settled, self.letters, self.attempts = set(), [], {}
+
     def start(self, events: Sequence[Event], until: int, stop: Stop) -> None:
         """Send events from a thread of its own; once all are settled, so is everything up to `until`."""
+        self.moved_at = time.monotonic()
         self._thread = Thread(target=self.send, args=(events, until, stop), name=f"sink-{self.name}", daemon=True)
         self._thread.start()
 
@@ -91,17 +112,36 @@ class Channel:
         except SinkDisabled as error:
             self.is_disabled = True
             self._fail(error)
+        except _Again as error:
+            self._fail(error)
         except (SinkError, ConfigError) as error:
             self._fail(error)
-            self._count(left)
-        except Exception as error:  # one sink's fault must not end the others
-            log.exception("sink failed", sink=self.name, error=type(error).__name__)
-            self._fail(SinkError(f"{type(error).__name__} (a fault in flowaudit: see the log)"))
             self._count(left)
         self._advance(events, until)
 
     def _send(self, batch: Sequence[Event]) -> None:
-        self._settle(batch, Result() if self.settings.dry_run else self.sink.send(batch))
+        """Send a batch; where the sink itself is at fault one by one, so that only the event that it fails at waits."""
+        try:
+            result = Result() if self.settings.dry_run else self.sink.send(batch)
+        except (SinkError, ConfigError):
+            raise
+        except Exception as error:  # noqa: BLE001  one sink's fault must not end the others
+            if len(batch) == 1:
+                self._break(batch[0], error)
+            else:
+                for event in batch:
+                    self._send([event])
+        else:
+            self._settle(batch, result)
+
+    def _break(self, event: Event, error: Exception) -> None:
+        """Take up a fault at an event: its class and place, for its text may hold a secret. Raises SinkError."""
+        fault, where = type(error).__name__, "".join(format_tb(error.__traceback__))
+        log.error("sink failed", sink=self.name, error=fault, id=event.id, traceback=where)
+        reason = f"{fault} (a fault in flowaudit: see the log)"
+        if self.sink.refresh is None:
+            raise SinkError(reason)
+        self._settle([event], Result(failed={event.id: reason}))
 
     def _pass_over(self, events: list[Event]) -> list[Event]:
         """Find out whether the first event, which has failed often, is to blame, and return the events that are left.
@@ -119,27 +159,34 @@ class Channel:
             self._send([first])
         except SinkDisabled:
             raise
+        except _Again:
+            if first.number not in self.settled:
+                raise
         except SinkError as error:
             self._refuse(first, f"failed {ATTEMPTS} times while another event was accepted: {error}")
         return [event for event in events if event.number not in self.settled]
 
     def _settle(self, batch: Sequence[Event], result: Result) -> None:
-        """Take up what became of a batch; raises SinkError where an event is to be sent again.
+        """Take up what became of a batch; raises _Again where an event is to be sent again.
 
         A sink that keeps no history gets all of it again anyway: nothing is retried or given up.
         """
+        waiting: set[str] = set()  # findings: behind the first of their events that failed, others were not sent
         for event in batch:
             if self.sink.refresh is not None and event.id in {**result.refused, **result.failed}:
                 continue
             if reason := result.refused.get(event.id):
                 self._refuse(event, reason)
             elif event.id in result.failed:
-                self._retry(event, result.failed[event.id])
+                if event.case.finding.id not in waiting:
+                    self._retry(event, result.failed[event.id])
+                waiting.add(event.case.finding.id)
             else:
                 self._accept(event)
         if result.failed and self.sink.refresh is None:
-            raise SinkError(next(iter(result.failed.values())))
+            raise _Again(next(iter(result.failed.values())))
         self.failures_in_a_row, self.retry_at, self.last_success = 0, 0.0, time.time()
+        self.moved_at = time.monotonic()
         self.error = next(iter(result.failed.values()), None)
         self.failures += bool(result.failed)
 

@@ -36,7 +36,7 @@ class Log:
         return self.lake.log("findings").number
 
     def position(self, before: datetime) -> int:
-        """Return the number of the newest event that happened before a time, 0 where there is none."""
+        """Return the number up to which all events happened before a time, 0 where there is none."""
         return int(self._rows("log_position", {"before": before})[0]["position"])
 
     def due(self, sink: Sink, settings: SinkSettings, after: int) -> tuple[list[Event], int | None]:

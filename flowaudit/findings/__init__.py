@@ -55,4 +55,13 @@ class Finding:
     def of(cls, row: Mapping[str, Any]) -> Finding:
         """Return the finding of a row of the view `findings_current`."""
         values = {name: row[name] for name in cls.__slots__}
-        return cls(**values | {"key": json.loads(row["key"]), "evidence": json.loads(row["evidence"])})
+        return cls(**values | {"key": _object(row["key"]), "evidence": _object(row["evidence"])})
+
+
+def _object(text: str | None) -> dict[str, Any]:
+    """Return a JSON object, empty where the text is none: one broken row must not keep the others from being read."""
+    try:
+        value = json.loads(text or "{}")
+    except (ValueError, RecursionError):
+        return {}
+    return value if isinstance(value, dict) else {}

@@ -90,7 +90,7 @@ def _is_due(event: Event, now: datetime) -> bool:
 
 def _alert(event: Event, now: datetime, labels: Mapping[str, str]) -> dict[str, Any]:
     finding = event.case.finding
-    ends = now + LASTS if finding.state == "open" else event.at
+    ends = now + LASTS if finding.state == "open" else min(event.at, now)  # an end in the future fires
     return {
         "labels": {**labels, **_labels(event)},
         "annotations": {

@@ -15,8 +15,10 @@ from urllib.parse import urlsplit
 from flowaudit.errors import SinkError
 from flowaudit.exchange.case import clean
 from flowaudit.sinks import Event, Result
-from flowaudit.sinks.aws_codes import CLASSES, CODES, DENIED, ENTRY, FAILED, KMS, MALFORMED, OTHER
+from flowaudit.sinks.aws_codes import CLASSES, CODES, DENIED, ENTRY, FAILED, KMS, MALFORMED, OTHER, UNREACHABLE
 
+LONGEST_PAUSE = 3600.0
+"""Seconds: no answer makes a sink wait longer."""
 MOST_WORDS = 300
 """Characters of AWS's own words that are repeated."""
 
@@ -54,6 +56,7 @@ class Call:
     def explained(self) -> Iterator[None]:
         """Turn botocore's errors into a SinkError, and into Malformed where an event is at fault."""
         from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415  nothing else here needs botocore
+        from botocore.parsers import ResponseParserError  # noqa: PLC0415
 
         try:
             yield
@@ -62,6 +65,8 @@ class Call:
         except BotoCoreError as error:
             names = [kind.__name__ for kind in type(error).__mro__]
             raise self._error(next(CLASSES[name] for name in names if name in CLASSES), names[0]) from None
+        except ResponseParserError:  # a portal's or a proxy's page
+            raise self._error(UNREACHABLE, ResponseParserError.__name__) from None
 
     def settled(self, refusals: Iterable[Refusal], sent: int) -> Result:
         """Return the refused and the failed entries of a batch call with `sent` entries.
@@ -109,12 +114,17 @@ Send = Callable[[Sequence[Event]], Result]
 def in_order(calls: Iterable[Sequence[Event]], send: Send) -> Result:
     """Send events call by call, up to the first that fails as a whole: its events and all later ones have failed.
 
-    Raises SinkError where the first call fails as a whole.
+    Where one event fails, the later ones of its finding are not sent and have failed too, if no call holds two of one
+    finding. Raises SinkError where the first call fails as a whole.
     """
     refused: dict[str, str] = {}
     failed: dict[str, str] = {}
+    held: dict[str, str] = {}
     remaining = list(calls)
-    for number, events in enumerate(remaining):
+    for number, call in enumerate(remaining):
+        failed |= {event.id: held[event.case.finding.id] for event in call if event.case.finding.id in held}
+        if not (events := [event for event in call if event.id not in failed]):
+            continue
         try:
             result = _one_by_one(events, send)
         except SinkError as error:
@@ -124,6 +134,7 @@ def in_order(calls: Iterable[Sequence[Event]], send: Send) -> Result:
             return Result(refused, failed | dict.fromkeys(unsent, str(error)))
         refused |= result.refused
         failed |= result.failed
+        held |= {event.case.finding.id: failed[event.id] for event in events if event.id in failed}
     return Result(refused, failed)
 
 
@@ -138,6 +149,6 @@ def _one_by_one(events: Sequence[Event], send: Send) -> Result:
 
 
 def _seconds(headers: Mapping[str, str]) -> float | None:
-    """Return how long AWS asks to wait, None where it does not, or by a date."""
+    """Return how long AWS asks to wait, at most an hour; None where it does not, or by a date."""
     wait = headers.get("retry-after", "")
-    return float(wait) if wait.isascii() and wait.isdigit() else None
+    return min(float(wait), LONGEST_PAUSE) if wait.isascii() and wait.isdigit() else None

@@ -64,15 +64,21 @@ def order(event: Event) -> dict[str, str]:
 
 
 def batches(events: Sequence[Event], weigh: Callable[[Event], int]) -> Iterator[list[Event]]:
-    """Cut events, in order, into batches for one call each: ten entries, 256 KiB as `weigh` counts them."""
+    """Cut events, in order, into batches for one call each: ten entries, 256 KiB as `weigh` counts them.
+
+    No batch has two events of one finding: of a call the later may be taken and the earlier not.
+    """
     batch: list[Event] = []
+    findings: set[str] = set()
     weight = 0
     for event in events:
         more = weigh(event)
-        if batch and (len(batch) == MOST_ENTRIES or weight + more > MOST_BYTES):
+        is_full = len(batch) == MOST_ENTRIES or weight + more > MOST_BYTES
+        if batch and (is_full or event.case.finding.id in findings):
             yield batch
-            batch, weight = [], 0
+            batch, findings, weight = [], set(), 0
         batch.append(event)
+        findings.add(event.case.finding.id)
         weight += more
     if batch:
         yield batch

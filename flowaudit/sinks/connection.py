@@ -146,11 +146,11 @@ class _SecureConnection(Connection, HTTPSConnection):
 
 def connect(parts: SplitResult, policy: ConnectionPolicy) -> Connection:
     """Return a connection to a URL's host, made when the first request is."""
-    host = parts.hostname or ""
+    host, port = parts.hostname or "", parts.port  # without a port http.client takes the end of an IPv6 address for it
     if parts.scheme == "https":
-        connection: Connection = _SecureConnection(host, parts.port, ssl_context=ssl.create_default_context())
+        connection: Connection = _SecureConnection(host, port or 443, ssl_context=ssl.create_default_context())
     else:
-        connection = Connection(host, parts.port)
+        connection = Connection(host, port or 80)
     connection.policy = policy
     return connection
 

@@ -1,2 +1,2 @@
-/* The number of the newest event before a time, 0 where there is none. */
-SELECT coalesce(max(event_number), 0) AS position FROM findings WHERE "at" < $before
+/* The number before the first event since a time, the newest where there is none: one misdated event hides no other. */
+SELECT coalesce(min(event_number) FILTER (WHERE "at" >= $before) - 1, max(event_number), 0) AS position FROM findings

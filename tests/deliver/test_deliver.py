@@ -375,7 +375,7 @@ class TestProgress:
         """They are written with the next delivery that can."""
         happen(log, "a-1:opened")
         here = deliverer(log, Box(answer=lambda events: Result(refused={event.id: "no" for event in events})))
-        here._enrol()
+        here._enrol(log.newest())
         with monkeypatch.context() as broken:
             broken.setattr(deliver, "_write", failing(LakeError("disk full")))
             with pytest.raises((LakeError, TypeError)):

@@ -65,6 +65,14 @@ def test_what_is_over_ended_when_it_did(harness: AlertmanagerHarness, kind: str)
     assert len(harness.server.asked) == 1
 
 
+def test_what_is_over_never_ends_in_the_future(harness: AlertmanagerHarness) -> None:
+    """Where the clock of who resolved it is ahead it ends now: Alertmanager fires until an alert's end."""
+    over = event("resolved")
+    sink(harness.server.url, at=over.at - timedelta(hours=1)).send([over])
+    (alert,) = alerts(harness)
+    assert datetime.fromisoformat(alert["endsAt"]) == over.at - timedelta(hours=1)
+
+
 def test_labels_are_what_an_alert_is_known_by(harness: AlertmanagerHarness) -> None:
     """Labels name finding, detector and place, and nothing that changes while it lasts; the rest are annotations."""
     sink(harness.server.url, at=NOW, labels={"team": "ml"}).send([event(severity="high")])

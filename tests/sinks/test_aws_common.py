@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from botocore import exceptions
+from botocore import exceptions, parsers
 
 from flowaudit.errors import SinkError
 from flowaudit.model import FindingEvent
@@ -168,9 +168,11 @@ def test_a_key_that_is_denied_is_named(place: Any) -> None:
 
 
 @each([harness_aws.SqsHarness])
-@pytest.mark.parametrize(("wait", "seconds"), [("7", 7.0), ("Wed, 21 Oct 2026 07:28:00 GMT", None)])
+@pytest.mark.parametrize(
+    ("wait", "seconds"), [("7", 7.0), ("9" * 400, 3600.0), ("Wed, 21 Oct 2026 07:28:00 GMT", None)]
+)
 def test_aws_says_how_long_to_wait(place: Any, wait: str, seconds: float | None) -> None:
-    """Seconds of Retry-After are handed on."""
+    """Seconds of Retry-After are handed on, at most an hour."""
     place.wire.answer = lambda *_: error("ThrottlingException", 429, **{"retry-after": wait})
     with pytest.raises(SinkError) as caught:
         place.sink().send([event()])
@@ -185,6 +187,7 @@ OWN_ERRORS = [
     (exceptions.ReadTimeoutError(endpoint_url="https://aws.example"), "does not answer"),
     (exceptions.ConnectionClosedError(endpoint_url="https://aws.example"), "does not answer"),
     (exceptions.UnknownServiceError(service_name=SECRET, known_service_names=""), "takes no events at present"),
+    (parsers.ResponseParserError(f"<html>{SECRET}"), "Check the network, the proxy"),
 ]
 
 

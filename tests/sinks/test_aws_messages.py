@@ -16,7 +16,8 @@ from flowaudit.sinks.sns import MOST_SUBJECT, subject
 from tests.sinks.harness import ACCOUNT, REGION, event
 from tests.sinks.harness_aws import EventBridgeHarness, SnsHarness, SqsHarness, error, messages
 
-EVENTS = [event(seq=seq) for seq in range(1, 12)]
+EVENTS = [event(seq=seq, id=f"{seq:012x}") for seq in range(1, 12)]
+OF_ONE = [event(seq=seq) for seq in range(1, 5)]
 
 
 @pytest.fixture
@@ -141,6 +142,26 @@ def test_all_entries_throttled_is_an_error(harness: Any) -> None:
             place.sink().send(EVENTS[2:4])
 
 
+@pytest.mark.parametrize("harness", [SnsHarness, SqsHarness, EventBridgeHarness])
+def test_a_later_event_of_a_finding_does_not_overtake(harness: Any) -> None:
+    """Where AWS fails at one event, later ones of its finding are not sent and fail with it; other events are sent."""
+    events = [OF_ONE[0], EVENTS[4], OF_ONE[1], OF_ONE[2], EVENTS[5]]
+
+    def answer(operation: str, params: Mapping[str, Any]) -> dict[str, Any] | None:
+        if OF_ONE[0].id not in str(params):
+            return None
+        if operation == "PutEvents":
+            return {"FailedEntryCount": 1, "Entries": [{"ErrorCode": "InternalFailure"}, {}]}
+        return {"Failed": [PARTIAL[0] | {"Id": OF_ONE[0].id}]}
+
+    with harness() as place:
+        place.wire.answer = answer
+        result = place.sink().send(events)
+        assert set(result.failed) == {one.id for one in OF_ONE[:3]}
+        assert not any(one.id in str(params) for one in OF_ONE[1:3] for _, params in place.wire.asked)
+        assert EVENTS[5].id in str(place.wire.asked)
+
+
 def test_a_subject_is_a_short_line_of_ascii() -> None:
     """How bad, what happened, to what: at most 99 characters, whatever the title is."""
     assert subject(event()) == "[CRITICAL] opened: Traffic leaves to the internet past the NAT gateway"
@@ -179,9 +200,9 @@ def test_a_fifo_topic_drops_what_is_sent_again(sns: SnsHarness) -> None:
     topic = sns.make("sns").create_topic(Name="f.fifo", Attributes={"FifoTopic": "true"})["TopicArn"]
     sns.make("sns").subscribe(TopicArn=topic, Protocol="sqs", Endpoint=sns.listen("f.fifo", **FIFO))
     sink = sns.sink(topic_arn=topic)
-    sink.send(EVENTS[:3])
-    sink.send(EVENTS[1:4])
-    assert [one.key for one in sns.received()] == [one.id for one in EVENTS[:4]]
+    sink.send(OF_ONE[:3])
+    sink.send(OF_ONE[1:4])
+    assert [one.key for one in sns.received()] == [one.id for one in OF_ONE[:4]]
     (entry, *_) = sns.wire.asked[0][1]["PublishBatchRequestEntries"]
     assert (entry["MessageGroupId"], entry["MessageDeduplicationId"]) == ("0123456789ab", "0123456789ab-1")
 
@@ -190,10 +211,10 @@ def test_a_fifo_queue_drops_what_is_sent_again(sqs: SqsHarness) -> None:
     """Its messages are grouped by finding and deduplicated by event."""
     sqs.listen("f.fifo", **FIFO)
     sink = sqs.sink(queue_url=sqs.queue)
-    sink.send(EVENTS[:3])
-    sink.send(EVENTS[1:4])
+    sink.send(OF_ONE[:3])
+    sink.send(OF_ONE[1:4])
     found = list(messages(sqs.make("sqs"), sqs.queue))
-    assert [json.loads(one["Body"])["id"] for one in found] == [one.id for one in EVENTS[:4]]
+    assert [json.loads(one["Body"])["id"] for one in found] == [one.id for one in OF_ONE[:4]]
     assert [one["Attributes"]["MessageGroupId"] for one in found] == [event().case.finding.id] * 4
 
 

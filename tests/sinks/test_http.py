@@ -122,6 +122,20 @@ def test_the_first_allowed_address_that_connects_is_taken() -> None:
         assert client(resolve=resolve).post(f"http://many.example:{server.port}/", b"", {}) == Answer("ok")
 
 
+@pytest.mark.parametrize(("scheme", "port"), [("http", 80), ("https", 443)])
+def test_an_ipv6_address_is_whole(scheme: str, port: int) -> None:
+    """Without a port in the URL, the end of an IPv6 address is not taken for one."""
+    asked: list[tuple[str, int]] = []
+
+    def resolve(host: str, port: int) -> list[tuple[Any, ...]]:
+        asked.append((host, port))
+        return []
+
+    with pytest.raises(SinkError):
+        client(resolve=resolve).post(f"{scheme}://[2001:db8::1]/", b"", {})
+    assert asked == [("2001:db8::1", port)]
+
+
 def test_a_redirect_is_a_failure() -> None:
     """A redirect, to a private address or elsewhere, is not followed."""
     with Server() as inner, Server() as outer:
