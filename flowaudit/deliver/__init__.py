@@ -76,28 +76,31 @@ class Deliverer:
             channel.accepted = channel.failures = channel.refused = 0
         return report
 
-    def _enrol(self, newest: int) -> None:
-        """Look up how far each sink has come; one that is new to the lake begins where its settings say.
+    def _catch_up(self, newest: int) -> None:
+        """Look up how far each sink that is behind has come in the lake: another daemon may have sent too.
 
-        Once more where the log has become shorter than that: the lake was made anew, or is an older copy of itself.
+        A sink that is new to the lake begins where its settings say. So does one that is ahead of the log: the lake was
+        made anew, or is an older copy of itself.
         """
-        idle = [channel for channel in self._channels if not channel.is_busy]
-        lost = [channel for channel in idle if channel.watermark is None or channel.watermark > newest]
-        if not lost:
+        behind = [channel for channel in self._channels if not channel.is_busy and channel.watermark != newest]
+        if not behind:
             return
         known = self._log.lake.log("dead_letters")
-        for channel in lost:
+        for channel in behind:
             stored = known.watermark(_application(channel.name))
             committed = stored - 1 if stored else None
-            is_new = committed is None and channel.settings.start == "now"
-            begin = self._log.position(self._started) if is_new else committed or 0
-            channel.place(min(begin, newest), committed)
+            if channel.watermark is None or channel.watermark > newest:
+                is_new = committed is None and channel.settings.start == "now"
+                begin = self._log.position(self._started) if is_new else committed or 0
+                channel.place(min(begin, newest), committed)
+            elif committed is not None and channel.watermark < committed <= newest:
+                channel.skip(committed)
         self._commit(newest)
 
     def _pass(self, stop: Stop, deadline: float) -> bool:
         """Send each sink its next events and commit what came of it; return whether a sink may have more."""
         newest = self._log.newest()
-        self._enrol(newest)
+        self._catch_up(newest)
         begun = [channel for channel in self._channels if channel.may_send and self._begin(channel, newest, stop)]
         for channel in self._channels:
             channel.join(deadline - time.monotonic())
@@ -140,20 +143,28 @@ class Deliverer:
             (channel.pending, channel.oldest_pending), channel.counted = found, (channel.watermark, newest)
 
     def _commit(self, newest: int) -> None:
-        """Write down how far the idle sinks have come, and what they refused; not what they did in another lake."""
-        here = [each for each in self._channels if not each.is_busy and (each.watermark or 0) <= newest]
-        moved = [each for each in here if each.letters or _is_ahead(each)]
-        if not moved:
+        """Write down how far the sinks have come, and what they refused; not what they did in another lake.
+
+        Of a busy sink the watermark only, and that only while it has no dead letter: both are written together.
+        """
+        marks: dict[str, int] = {}
+        idle = []
+        for channel in self._channels:
+            mark = channel.watermark  # first: a dead letter is noted before the watermark passes its event
+            if mark is None or mark > newest or (channel.is_busy and channel.letters):
+                continue
+            if channel.sink.refresh is None and mark != channel.committed:
+                marks[channel.name] = mark
+            if not channel.is_busy:
+                idle.append(channel)
+        letters = [row for channel in idle for row in channel.letters]
+        if not letters and not marks:
             return
-        letters = [row for channel in moved for row in channel.letters]
-        marks = {_application(each.name): each.watermark + 1 for each in moved if each.watermark is not None}
-        _write(self._log.lake, letters, marks)
-        for channel in moved:
-            channel.letters, channel.committed = [], channel.watermark
-
-
-def _is_ahead(channel: Channel) -> bool:
-    return channel.sink.refresh is None and channel.watermark is not None and channel.watermark != channel.committed
+        _write(self._log.lake, letters, {_application(name): mark + 1 for name, mark in marks.items()})
+        for channel in self._channels:
+            channel.committed = marks.get(channel.name, channel.committed)
+        for channel in idle:
+            channel.letters = []
 
 
 def _seconds(span: timedelta | None) -> float:

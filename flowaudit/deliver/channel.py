@@ -89,6 +89,11 @@ class Channel:
         self.watermark, self.committed, self.counted = watermark, committed, None
         self.settled, self.letters, self.attempts = set(), [], {}
 
+    def skip(self, watermark: int) -> None:
+        """Go on from a watermark that another process has come to."""
+        self.watermark = self.committed = watermark
+        self.settled = {number for number in self.settled if number > watermark}
+
     def start(self, events: Sequence[Event], until: int, stop: Stop) -> None:
         """Send events from a thread of its own; once all are settled, so is everything up to `until`."""
         self.moved_at = time.monotonic()
@@ -102,13 +107,14 @@ class Channel:
 
     def send(self, events: Sequence[Event], until: int, stop: Stop) -> None:
         """Send events in order, up to the first failure."""
-        left = [event for event in events if event.number not in self.settled]
+        left = [event for event in events if not self._is_settled(event)]
         try:
             left = self._pass_over(left)
             for start in range(0, len(left), self.sink.batch):
                 if stop.is_set():
                     break
                 self._send(left[start : start + self.sink.batch])
+                self._advance(events, until)
         except SinkDisabled as error:
             self.is_disabled = True
             self._fail(error)
@@ -160,11 +166,11 @@ class Channel:
         except SinkDisabled:
             raise
         except _Again:
-            if first.number not in self.settled:
+            if not self._is_settled(first):
                 raise
         except SinkError as error:
             self._refuse(first, f"failed {ATTEMPTS} times while another event was accepted: {error}")
-        return [event for event in events if event.number not in self.settled]
+        return [event for event in events if not self._is_settled(event)]
 
     def _settle(self, batch: Sequence[Event], result: Result) -> None:
         """Take up what became of a batch; raises _Again where an event is to be sent again.
@@ -190,6 +196,10 @@ class Channel:
         self.error = next(iter(result.failed.values()), None)
         self.failures += bool(result.failed)
 
+    def _is_settled(self, event: Event) -> bool:
+        is_behind = self.sink.refresh is None and self.watermark is not None and event.number <= self.watermark
+        return is_behind or event.number in self.settled
+
     def _accept(self, event: Event) -> None:
         if self.settings.dry_run:
             log.info("dry run", sink=self.name, kind=event.kind, finding=event.case.finding.id)
@@ -212,7 +222,7 @@ class Channel:
 
     def _count(self, left: Sequence[Event]) -> None:
         """Count a failed attempt for the first event that is not settled: it may be the cause."""
-        first = next((event for event in left if event.number not in self.settled), None)
+        first = next((event for event in left if not self._is_settled(event)), None)
         if first is not None:
             self.attempts[first.id] = self.attempts.get(first.id, 0) + 1
 
@@ -226,14 +236,14 @@ class Channel:
         self.retry_at = time.monotonic() + max(asked, pause * random.uniform(0.5, 1.0))  # noqa: S311  not for secrets
 
     def _advance(self, events: Sequence[Event], until: int) -> None:
-        """Move the watermark up to the first event that is not settled."""
+        """Move the watermark up to the first event that is not settled: what is behind it is not sent again."""
         if self.sink.refresh is not None:
             self.settled.clear()
             if self.error is not None and self.failures_in_a_row:
                 self.refreshed_at = None  # due again once the pause is over
             return
-        open_numbers = [event.number for event in events if event.number not in self.settled]
-        self.watermark = min(open_numbers) - 1 if open_numbers else until
+        waiting = [event.number for event in events if not self._is_settled(event)]
+        self.watermark = min(waiting) - 1 if waiting else until
         self.settled = {number for number in self.settled if number > self.watermark}
 
 

@@ -375,7 +375,7 @@ class TestProgress:
         """They are written with the next delivery that can."""
         happen(log, "a-1:opened")
         here = deliverer(log, Box(answer=lambda events: Result(refused={event.id: "no" for event in events})))
-        here._enrol(log.newest())
+        here._catch_up(log.newest())
         with monkeypatch.context() as broken:
             broken.setattr(deliver, "_write", failing(LakeError("disk full")))
             with pytest.raises((LakeError, TypeError)):
@@ -396,6 +396,49 @@ class TestProgress:
         daemon.run(Stop(), until_done=True)
         replaying.join()
         assert {row["event_id"] for row in log.dead_letters("box")} == {f"{n}-2" for n in range(20)}
+
+    def test_two_daemons_share_a_sink(self, log: Log) -> None:
+        """What one has sent and noted the other does not send; each event arrives once, in order."""
+        box = Box()
+        one, other = deliverer(log, box), deliverer(log, box)
+        one.run(Stop())
+        other.run(Stop())
+        for number in range(6):
+            happen(log, f"{number}-1:opened")
+            (one, other)[number % 2].run(Stop())
+            (other, one)[number % 2].run(Stop())
+        assert box.taken == [f"{number}-1" for number in range(6)]
+
+    def test_progress_is_noted_while_a_sink_is_sending(self, log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A process that ends in the middle of a long send repeats what came after the last note of it, no more."""
+        monkeypatch.setattr(deliver, "WAIT", 0.3)
+        hang = threading.Event()
+        happen(log, *[f"{number}-1:opened" for number in range(6)])
+        slow = Box(answer=lambda events: _then(hang.wait(20) if events[0].id == "4-1" else None))
+        deliverer(log, slow).run(Stop())
+        after = Box()
+        run(log, after)
+        hang.set()
+        assert after.taken == ["4-1", "5-1"]
+
+    def test_a_dead_letter_is_noted_with_the_progress_past_it(self, log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
+        """While it is not written, the watermark does not pass its event: a crash would lose it."""
+        monkeypatch.setattr(deliver, "WAIT", 0.3)
+        hang = threading.Event()
+        happen(log, *[f"{number}-1:opened" for number in range(6)])
+
+        def answer(events: Sequence[Event]) -> Result:
+            if events[0].id == "4-1":
+                hang.wait(20)
+            return Result(refused={event.id: "no" for event in events if event.id == "2-1"})
+
+        here = deliverer(log, Box(answer=answer))
+        here.run(Stop())
+        assert log.dead_letters("box") == []
+        again = Box(answer=answer)
+        hang.set()
+        run(log, again)
+        assert [dead["event_id"] for dead in log.dead_letters("box")] == ["2-1"]
 
     def test_a_stop_ends_it_between_batches(self, log: Log) -> None:
         """What was sent is noted; the rest is sent by the next process."""
