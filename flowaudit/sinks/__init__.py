@@ -76,7 +76,7 @@ class Sink(Protocol):
 
     @property
     def gets_muted(self) -> bool:
-        """Whether it also gets events of findings under a mute."""
+        """Whether it gets every event of muted findings; otherwise only the event `muted`."""
         ...
 
     @property

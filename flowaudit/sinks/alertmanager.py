@@ -50,7 +50,8 @@ class Alertmanager:
         self._client = Client(settings.name, settings, clock=clock)
         if wrong := [name for name in settings.labels if not _LABEL.fullmatch(name) or name in OWN]:
             own = ", ".join(OWN)
-            raise ConfigError(f"sink {self.name}: label {wrong[0]!r}: use letters, digits and _, and none of {own}")
+            rule = f"a name has letters, digits and _ only, and flowaudit sets {own} itself"
+            raise ConfigError(f"sink {self.name}: the label {wrong[0]!r} cannot be in `labels`: {rule}")
 
     @property
     def target(self) -> str:

@@ -52,8 +52,8 @@ class OcsfFile:
                 _append(file, lines(events))
         except OSError as error:
             raise SinkError(
-                f"sink {self.name}: {self._path} cannot be written: {error.strerror}. Check that it is a file of this "
-                "user on a disk with room"
+                f"sink {self.name}: {self._path} cannot be written: {error.strerror}. Check that it is a regular "
+                "file, its permissions, and free disk space"
             ) from None
         return Result()
 
@@ -126,7 +126,7 @@ def _opened(path: Path) -> Iterator[int]:
     file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK | os.O_CLOEXEC, 0o600)
     try:
         if not stat.S_ISREG(os.fstat(file).st_mode):
-            raise OSError(0, "it is no regular file")
+            raise OSError(0, "it is not a regular file")
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield file
     finally:
