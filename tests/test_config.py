@@ -306,7 +306,9 @@ BAD = {
         "sinks[0].topic_arn: must be the ARN of a topic, as in arn:aws:sns:us-east-1:111122223333:findings"
     ),
     "[[sinks]]\ntype = 'ocsf'\nuri = 'x'\nregion = 'us-east-1'": "sinks[0].region: no such key for this type",
-    "[[sinks]]\ntype = 'ocsf'\nuri = 's3://bucket/events'": "sinks[0].uri: must be a file, or s3://bucket/prefix/ with / at the end",
+    "[[sinks]]\ntype = 'ocsf'\nuri = 's3://bucket/events'": (
+        "sinks[0].uri: must be a file, or s3://bucket/prefix/ with / at the end"
+    ),
     "[[sinks]]\ntype = 'ocsf'\nuri = 'x'\nevents = ['closed']": (
         "sinks[0].events[0]: must be one of 'opened', 'seen', 'reopened', 'resolved', 'muted' or 'unmuted'"
     ),

@@ -32,8 +32,8 @@ class Alert:
 def _of_finding(metric: str, severity: str, shown: str) -> str:
     """Return the part of a description that queries another metric of the same detector."""
     series = f"{metric}{{job='%s',instance='%s',detector='%s',severity='{severity}'}}"
-    look = f'printf "{series}" $labels.job $labels.instance $labels.detector | query'
-    return f"{{{{ with {look} }}}}{shown}{{{{ end }}}}"
+    lookup = f'printf "{series}" $labels.job $labels.instance $labels.detector | query'
+    return f"{{{{ with {lookup} }}}}{shown}{{{{ end }}}}"
 
 
 def _finding(name: str, severity: str, summary: str) -> Alert:
@@ -180,8 +180,8 @@ AWS = (
         "FlowauditAccountsUnreachable",
         "flowaudit_discover_unreachable{$selector} > 0",
         "AWS accounts or regions cannot be queried at all.",
-        "{{ $labels.instance }}: {{ $value | humanize }} accounts or regions could not be queried: no credentials, or a "
-        "role that cannot be assumed. Next: flowaudit discover",
+        "{{ $labels.instance }}: {{ $value | humanize }} accounts or regions could not be queried: no credentials, or "
+        "a role that cannot be assumed. Next: flowaudit discover",
     ),
 )
 
@@ -204,8 +204,8 @@ SINKS = (
         "FlowauditEventsUndelivered",
         "increase(flowaudit_sink_dead_letters_total{$selector}[$window]) > 0",
         "Events became dead letters and are not delivered.",
-        "{{ $labels.instance }}: about {{ $value | humanize }} events for {{ $labels.sink }} became dead letters in the "
-        "last $window. Next: flowaudit sinks failed",
+        "{{ $labels.instance }}: about {{ $value | humanize }} events for {{ $labels.sink }} became dead letters in "
+        "the last $window. Next: flowaudit sinks failed",
         ("severity",),
     ),
 )

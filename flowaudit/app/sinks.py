@@ -23,7 +23,8 @@ def sink(one: settings.Sink) -> Sink:
         return _made(one)
     except ConfigError as error:
         name = f"sink {one.name}: "
-        raise ConfigError(f"{name}{str(error).removeprefix(name)}") from error
+        hint = ", or `region` of this sink" if getattr(one, "region", "") is None else ""
+        raise ConfigError(f"{name}{str(error).removeprefix(name)}{hint}") from error
 
 
 def _made(one: settings.Sink) -> Sink:  # noqa: PLR0911  a line for each kind

@@ -100,11 +100,11 @@ def replay(
     ctx: typer.Context,
     name: NameArgument,
     ids: Annotated[
-        list[str] | None, typer.Argument(metavar="[EVENT]...", help="Event ids of dead letters; default: all of the sink.")
+        list[str] | None, typer.Argument(metavar="[EVENT]...", help="Event ids of dead letters; default: all.")
     ] = None,
     since: Annotated[
         str | None,
-        typer.Option(metavar="TIME", help="Send every event since then instead, as the sink is configured: -24h, -7d or RFC 3339."),
+        typer.Option(metavar="TIME", help="Send every event since then instead, as configured: -24h, -7d or RFC 3339."),
     ] = None,
 ) -> None:
     """Send dead letters again, or all events since a time.
@@ -118,7 +118,8 @@ def replay(
     lake_of(app).create()
     events = _since(app, sink, settings, since, ids) if since else _dead(app, name, ids or ())
     if not events:
-        say(f"there is nothing to send to {name}: " + ("no event since then is for it" if since else "it has no dead letters"))
+        reason = "no event since then matches its settings" if since else "it has no dead letters"
+        say(f"there is nothing to send to {name}: {reason}")
         return
     accepted, problems = send(app.events, sink, name, events)
     say(f"{name} accepted {accepted} of {count(len(events), 'event')}")
@@ -134,7 +135,8 @@ def _sink(app: App, name: str) -> tuple[Sink, SinkSettings]:
         if settings.name == name:
             return sink, settings
     names = [settings.name for settings in app.config.sinks]
-    hint = closest(name, names) or (f": there are {', '.join(names)}" if names else ": no [[sinks]] are configured, see docs/sinks.md")
+    some = f": there are {', '.join(names)}" if names else ": no [[sinks]] are configured, see docs/sinks.md"
+    hint = closest(name, names) or some
     raise ConfigError(f"no sink {name!r}{hint}")
 
 

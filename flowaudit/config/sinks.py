@@ -1,4 +1,4 @@
-"""The sections `[[sinks]]`: where events of findings are sent, which of them, and with which credentials."""
+"""The sections `[[sinks]]`: receivers, filters of events, and credentials."""
 
 from __future__ import annotations
 
@@ -74,7 +74,9 @@ class Secret(_Section):
     @model_validator(mode="after")
     def _is_one(self) -> Self:
         if (self.env is None) == (self.file is None):
-            raise ValueError('must be { env = "VARIABLE" } or { file = "/path" }: the configuration never contains a secret')
+            raise ValueError(
+                'must be { env = "VARIABLE" } or { file = "/path" }: the configuration never contains a secret'
+            )
         return self
 
     def read(self, environ: Mapping[str, str] | None = None) -> str:
@@ -169,7 +171,7 @@ class PagerDutySink(HttpSink):
 
 
 class AlertmanagerSink(HttpSink):
-    """Alertmanager API v2: every peer of a cluster, never a load balancer before them."""
+    """Alertmanager API v2: every peer of a cluster, not a load balancer."""
 
     type: Literal["alertmanager"]
     urls: Annotated[List[Url], Field(min_length=1)]

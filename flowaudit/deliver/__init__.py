@@ -46,7 +46,7 @@ class Deliverer:
         self._is_known = False
 
     def run(self, stop: Stop, *, until_done: bool = False) -> DeliverReport:
-        """Send what is due and return what became of it; raises LakeError, QueryError.
+        """Send due events and return the results; raises LakeError, QueryError.
 
         On schedule this waits a few seconds for the sinks, whose threads go on; `until_done` it goes on until each
         sink has everything or fails, a minute at most.
@@ -59,7 +59,7 @@ class Deliverer:
         return self.report()
 
     def report(self) -> DeliverReport:
-        """Return how the sinks are, and what they took and refused since the last report."""
+        """Return the state of the sinks, and the events they accepted and refused since the last report."""
         idle = [channel for channel in self._channels if not channel.is_busy]
         report = DeliverReport(
             events={channel.name: channel.accepted for channel in idle},
@@ -75,7 +75,7 @@ class Deliverer:
         return report
 
     def _enrol(self) -> None:
-        """Look up how far each sink has come; one that is new to the lake begins where its settings say."""
+        """Read each sink's progress; a sink that is new to the lake begins by its setting `start`."""
         if self._is_known:
             return
         self._log.lake.create()
@@ -89,7 +89,7 @@ class Deliverer:
         self._is_known = True
 
     def _pass(self, stop: Stop, deadline: float) -> bool:
-        """Send each sink its next events and commit what came of it; return whether a sink may have more."""
+        """Send each sink its next events and commit the results; return whether a sink may have more."""
         newest = self._log.newest()
         begun = [channel for channel in self._channels if channel.may_send and self._begin(channel, newest, stop)]
         for channel in self._channels:
@@ -112,7 +112,7 @@ class Deliverer:
         return True
 
     def _refresh(self, channel: Channel, newest: int, stop: Stop) -> bool:
-        """Send how all findings stand, where that is due or something has changed."""
+        """Send the state of all findings, if that is due or has changed."""
         now = time.monotonic()
         is_due = channel.refreshed_at is None or now >= channel.refreshed_at + _seconds(channel.sink.refresh)
         if not is_due and channel.watermark == newest:
@@ -123,7 +123,7 @@ class Deliverer:
         return False  # nothing waits for it
 
     def _count(self, channel: Channel, newest: int) -> None:
-        """Look up how many events wait, where that can have changed."""
+        """Count the waiting events, if the count can have changed."""
         if channel.is_busy or channel.watermark is None or channel.sink.refresh is not None:
             return
         if channel.watermark >= newest:
@@ -133,7 +133,7 @@ class Deliverer:
             channel.counted = (channel.watermark, newest)
 
     def _commit(self) -> None:
-        """Write down how far the idle sinks have come, and what they refused."""
+        """Commit the progress of idle sinks, and the events they refused."""
         moved = [each for each in self._channels if not each.is_busy and (each.letters or _is_ahead(each))]
         if not moved:
             return
@@ -173,7 +173,7 @@ def _write(lake: Lake, letters: Sequence[dict[str, object]], marks: dict[str, in
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """How a sink stands by what the lake knows: None where it has never been run."""
+    """A sink's state in the lake; `pending` None: it has never run."""
 
     sink: Sink
     settings: SinkSettings
@@ -182,7 +182,7 @@ class Standing:
 
 
 def standing(log: Log, sinks: Iterable[tuple[Sink, SinkSettings]]) -> list[Standing]:
-    """Return how each sink stands; raises LakeError, QueryError."""
+    """Return the state of each sink; raises LakeError, QueryError."""
     if not log.lake.exists():
         return [Standing(sink, settings, None, 0) for sink, settings in sinks]
     log.lake.create()

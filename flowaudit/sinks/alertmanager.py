@@ -1,6 +1,6 @@
-"""Alertmanager's API v2 (prometheus.io, "Sending alerts"): an alert for each finding, sent anew while it lasts.
+"""Alertmanager's API v2 (prometheus.io, "Sending alerts"): an alert for each finding, sent repeatedly while it is open.
 
-Alertmanager forgets an alert at its `endsAt`, and all that is resolved when it restarts. So, as Prometheus does
+Alertmanager drops an alert at its `endsAt`, and resolved ones when it restarts. So, as Prometheus does
 (rules/alerting.go), open findings are sent each minute to end four minutes from now, resolved ones for 15 minutes.
 """
 

@@ -23,12 +23,14 @@ CLOCK = "AWS rejects the time of a request ({code}): this machine's clock is wro
 GONE = "{target} does not exist ({code}). Check its name, account and region ({region}) in the configuration"
 NO_HUB = (
     "{target} accepts no findings ({code}): Security Hub CSPM is not enabled in that account in {region}, or these "
-    "credentials belong to another account. Enable it (aws securityhub enable-security-hub --region {region}), and check "
-    "`roles`"
+    "credentials belong to another account. Enable it (aws securityhub enable-security-hub --region {region}), and "
+    "check `roles`"
 )
 FAILED = "AWS failed with an internal error ({code}); the events are sent to {target} later"
 UNREACHABLE = "{host} does not answer ({code}). Check the network, the proxy, the region and AWS_ENDPOINT_URL"
-CERTIFICATE = "the certificate of {host} is not trusted ({code}). Set AWS_CA_BUNDLE to the file with your certificate authority"
+CERTIFICATE = (
+    "the certificate of {host} is not trusted ({code}). Set AWS_CA_BUNDLE to the file with your certificate authority"
+)
 MALFORMED = "{target} refuses this event ({code}): {words}"
 ENTRY = "{target} did not accept this event ({code}): {words}"
 OTHER = "{target} takes no events at present ({code}). The API reference of {action} explains the code"

@@ -61,7 +61,9 @@ def read_url(url: str | Secret) -> str:
     """Return a URL, read anew if it is a secret; raises ConfigError, which does not repeat it."""
     text = url if isinstance(url, str) else url.read()
     if _split(text) is None:
-        raise ConfigError(f"{place(url)} contains no URL: it must be http:// or https:// and a host, without a user name")
+        raise ConfigError(
+            f"{place(url)} contains no URL: it must be http:// or https:// and a host, without a user name"
+        )
     return text
 
 
@@ -91,7 +93,9 @@ class Client:
         """
         parts = _split(url)
         if parts is None:
-            raise ConfigError(f"sink {self.name}: its URL is not valid: it must be http:// or https:// and a host, without a user name")
+            raise ConfigError(
+                f"sink {self.name}: its URL is invalid: it must be http:// or https:// and a host, without a user name"
+            )
         try:
             status, text, pause = self._exchange(parts, body, headers)
         except FAILURES as error:
@@ -99,7 +103,7 @@ class Client:
         return self._outcome(f"sink {self.name}: {parts.hostname}", status, _without(text, [url, *secrets]), pause)
 
     def _outcome(self, where: str, status: int, text: str, pause: float | None) -> Answer:
-        """Return what an answer means: the one place where status codes are judged."""
+        """Return the meaning of an answer: the one place where status codes are judged."""
         if HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
             return Answer(text)
         if status in REFUSED:

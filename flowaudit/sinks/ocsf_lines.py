@@ -107,16 +107,16 @@ def lines(events: Sequence[Event]) -> bytes:
 
 def _line(event: Event) -> bytes:
     activity = ocsf.Activity(ACTIVITIES.get(event.kind, UPDATE), event.at, event.id)
-    told = ocsf.event(event.case, activity)
-    if len(line := _json(told)) > MOST_LINE:
-        told["evidences"] = told["evidences"][:MOST_EVIDENCES]
-        told["unmapped"].pop("evidence")
-        line = _json(told)
+    fields = ocsf.event(event.case, activity)
+    if len(line := _json(fields)) > MOST_LINE:
+        fields["evidences"] = fields["evidences"][:MOST_EVIDENCES]
+        fields["unmapped"].pop("evidence")
+        line = _json(fields)
     return line
 
 
-def _json(told: dict[str, Any]) -> bytes:
-    return json.dumps(told, allow_nan=False, separators=(",", ":")).encode() + b"\n"
+def _json(fields: dict[str, Any]) -> bytes:
+    return json.dumps(fields, allow_nan=False, separators=(",", ":")).encode() + b"\n"
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """A Slack incoming webhook (docs.slack.dev, "Sending messages using incoming webhooks"), in Block Kit.
 
-Slack takes about one message a second and webhook, and at most about 13,000 characters a message. So a few events are
-a message each, a second apart; many are one message with a paragraph each.
+Slack accepts about one message a second for each webhook, and about 13,000 characters a message. So a few events become
+one message each, a second apart; many become one message with a paragraph each.
 """
 
 from __future__ import annotations
@@ -99,7 +99,9 @@ class Slack:
         self._pace()
         answer = self._client.post(url, encode(payload), {"Content-Type": "application/json"})
         if answer.refusal is None and answer.text.strip() != "ok":
-            raise SinkError(f"sink {self.name}: the answer is not Slack's: `url` must be that of a Slack incoming webhook")
+            raise SinkError(
+                f"sink {self.name}: the answer is not Slack's: `url` must be that of a Slack incoming webhook"
+            )
         return answer.refusal
 
     def _pace(self) -> None:

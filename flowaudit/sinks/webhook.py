@@ -80,5 +80,7 @@ def _key(text: str, secret: Secret) -> bytes:
     except ValueError:
         key = b""
     if not SHORTEST <= len(key) <= LONGEST:
-        raise ConfigError(f"{place(secret)} contains no webhook secret: it must be whsec_ and base64 of 24 to 64 random bytes")
+        raise ConfigError(
+            f"{place(secret)} contains no webhook secret: it must be whsec_ and base64 of 24 to 64 random bytes"
+        )
     return key
