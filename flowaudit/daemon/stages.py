@@ -87,7 +87,7 @@ class Run:
 
 
 class Work(Protocol):
-    """What a stage does, for one application; keeps what it needs from run to run."""
+    """The work of one stage, for one application; keeps its state from run to run."""
 
     def __init__(self, app: App) -> None:
         """Prepare it; raises ConfigError where the configuration is wrong."""
