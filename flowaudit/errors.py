@@ -64,7 +64,7 @@ class SinkError(FlowauditError):
 
 
 class SinkDisabled(SinkError):
-    """A sink wants no more events, ever: nothing is sent to it until flowaudit is started anew."""
+    """A sink wants no more events, ever: nothing is sent to it until flowaudit is restarted."""
 
 
 class DaemonError(FlowauditError):

@@ -207,14 +207,14 @@ BAD = {
     'aws.assume_roles = ["flowaudit"]': (
         "aws.assume_roles[0]: must be the ARN of a role, as in arn:aws:iam::111122223333:role/flowaudit"
     ),
-    "sources = 1": "sources: must be a list in brackets",
-    "[sources]": "sources: must be a list in brackets",
+    "sources = 1": "sources: must be a list of sections: write [[sources]], with two brackets",
+    "[sources]": "sources: must be a list of sections: write [[sources]], with two brackets",
     "sources = [1]": "sources[0]: must be a table",
     '[[sources]]\nuri = "x"': (
         "sources[0].type: is missing: there are local and s3 (cloudwatch and sqs are not supported in this version)"
     ),
     '[[sources]]\ntype = "sqs"': (
-        "sources[0].type: is no type of source: "
+        "sources[0].type: is not a type of source: "
         "there are local and s3 (cloudwatch and sqs are not supported in this version)"
     ),
     '[[sources]]\ntype = "s3"': "sources[0].uri: is missing",
@@ -290,27 +290,30 @@ BAD = {
         "there are webhook, slack, pagerduty, alertmanager, sns, sqs, eventbridge, security_hub and ocsf"
     ),
     "[[sinks]]\ntype = 'slak'": (
-        "sinks[0].type: is no type of sink: "
+        "sinks[0].type: is not a type of sink: "
         "there are webhook, slack, pagerduty, alertmanager, sns, sqs, eventbridge, security_hub and ocsf"
     ),
     "[[sinks]]\ntype = 'slack'\nurl = 'https://hooks.example/hunter2'": (
-        'sinks[0].url: must be { env = "VARIABLE" } or { file = "/path" }: a secret is not written here itself'
+        'sinks[0].url: must be { env = "VARIABLE" } or { file = "/path" }: the configuration never contains a secret'
     ),
     "[[sinks]]\ntype = 'webhook'\nurl = 'https://a:hunter2@hooks.example/'\nsecrets = [{ env = 'X' }]": (
         "sinks[0].url: must be http:// or https:// and a host, without a user name or password"
     ),
     "[[sinks]]\ntype = 'webhook'\nurl = { env = 'X', file = 'y' }\nsecrets = [{ env = 'X' }]": (
-        'sinks[0].url: must be { env = "VARIABLE" } or { file = "/path" }: a secret is not written here itself'
+        'sinks[0].url: must be { env = "VARIABLE" } or { file = "/path" }: the configuration never contains a secret'
     ),
     "[[sinks]]\ntype = 'sns'\ntopic_arn = 'findings'": (
         "sinks[0].topic_arn: must be the ARN of a topic, as in arn:aws:sns:us-east-1:111122223333:findings"
     ),
-    "[[sinks]]\ntype = 'ocsf'\nuri = 's3://bucket/events'": "sinks[0].uri: must be a file, or s3://bucket/prefix/",
+    "[[sinks]]\ntype = 'ocsf'\nuri = 'x'\nregion = 'us-east-1'": "sinks[0].region: no such key for this type",
+    "[[sinks]]\ntype = 'ocsf'\nuri = 's3://bucket/events'": (
+        "sinks[0].uri: must be a file, or s3://bucket/prefix/ with / at the end"
+    ),
     "[[sinks]]\ntype = 'ocsf'\nuri = 'x'\nevents = ['closed']": (
         "sinks[0].events[0]: must be one of 'opened', 'seen', 'reopened', 'resolved', 'muted' or 'unmuted'"
     ),
     "[[sinks]]\ntype = 'ocsf'\nuri = 'x'\nname = 'a b'": (
-        "sinks[0].name: must be lowercase letters, digits, - and _, at most 63: it labels metrics"
+        "sinks[0].name: must be lowercase letters, digits, - and _, at most 63: it is a label of metrics"
     ),
     "[[sinks]]\ntype = 'ocsf'\nuri = 'x'\n[[sinks]]\ntype = 'ocsf'\nuri = 'y'": (
         "sinks: two sinks have the name 'ocsf': give each its own name"

@@ -1,4 +1,4 @@
-"""The table of alerts: what each looks at, and what it tells. Numbers and severities stand in config.toml.
+"""The alerts: expression, summary and description of each. Numbers and severities are in config.toml.
 
 In `expr`, `$selector` is the configured one, `$threshold` a number, `$window` a range, `$age` a duration in seconds.
 """
@@ -14,7 +14,7 @@ STAGES = ("discover", "collect", "detect", "coverage", "deliver")
 
 @dataclass(frozen=True)
 class Alert:
-    """One alerting rule; `keys` are what the configuration says of it beside the placeholders of `expr`."""
+    """One alerting rule; `keys` are its settings in config.toml besides the placeholders of `expr`."""
 
     name: str
     expr: str
@@ -30,10 +30,10 @@ class Alert:
 
 
 def _of_finding(metric: str, severity: str, shown: str) -> str:
-    """Return the part of a description that looks up another metric of the same detector."""
+    """Return the part of a description that queries another metric of the same detector."""
     series = f"{metric}{{job='%s',instance='%s',detector='%s',severity='{severity}'}}"
-    look = f'printf "{series}" $labels.job $labels.instance $labels.detector | query'
-    return f"{{{{ with {look} }}}}{shown}{{{{ end }}}}"
+    lookup = f'printf "{series}" $labels.job $labels.instance $labels.detector | query'
+    return f"{{{{ with {lookup} }}}}{shown}{{{{ end }}}}"
 
 
 def _finding(name: str, severity: str, summary: str) -> Alert:
@@ -57,7 +57,7 @@ def _finding(name: str, severity: str, summary: str) -> Alert:
 
 
 def _late(name: str, stage: str, summary: str, lost: str) -> Alert:
-    """Return the alert on a stage whose last success is long ago; 0, before the first, is longest ago."""
+    """Return the alert on a stage without a recent success; 0, before the first, is the oldest."""
     never, once = "has not succeeded since it started", "last succeeded {{ $value | humanizeDuration }} ago"
     ago = f"{{{{ if gt $value 1e9 }}}}{never}{{{{ else }}}}{once}{{{{ end }}}}"
     return Alert(
@@ -69,9 +69,9 @@ def _late(name: str, stage: str, summary: str, lost: str) -> Alert:
 
 
 FINDINGS = (
-    _finding("FlowauditLeakFound", "critical", "Data leaves a workload by a way that is not allowed."),
-    _finding("FlowauditFindingHigh", "high", "A workload has network traffic that its policy rules out."),
-    _finding("FlowauditFindingMedium", "medium", "A workload has network traffic worth a look."),
+    _finding("FlowauditLeakFound", "critical", "Data leaves a workload by a path that is not allowed."),
+    _finding("FlowauditFindingHigh", "high", "A workload has network traffic that the policy does not allow."),
+    _finding("FlowauditFindingMedium", "medium", "A workload has network traffic to review."),
 )
 
 COVERAGE = (
@@ -79,13 +79,13 @@ COVERAGE = (
         "FlowauditInterfacesUncovered",
         "flowaudit_coverage_gaps{$selector} > $threshold",
         "Network interfaces of workloads are missing from the flow logs.",
-        "{{ $labels.instance }}: flow logs do not tell of the newest minutes of {{ $value | humanize }} interfaces, "
+        "{{ $labels.instance }}: flow logs do not cover the newest minutes of {{ $value | humanize }} interfaces, "
         "so that nothing can be found there. Next: flowaudit coverage --by interface",
     ),
     Alert(
         "FlowauditWorkloadsUnobservable",
         "flowaudit_coverage_blind_workloads{$selector} > $threshold",
-        "Workloads send by ways that no flow log records.",
+        "Workloads have traffic that no flow log records.",
         "{{ $labels.instance }}: {{ $value | humanize }} workloads have no interface in your VPC for all or part of "
         "their traffic. Next: flowaudit coverage",
     ),
@@ -104,14 +104,14 @@ RECORDS = (
         "increase(flowaudit_collect_objects_failed_total{$selector}[$window]) > $threshold",
         "Flow log objects cannot be read.",
         "{{ $labels.instance }}: {{ $value | humanize }} attempts at reading log objects failed in the last $window. "
-        "What they record is not searched. The daemon's log has each object and the reason.",
+        "Their records are not searched. The daemon's log has each object and the reason.",
         ("severity",),
     ),
     Alert(
         "FlowauditLinesQuarantined",
         "increase(flowaudit_collect_records_quarantined_total{$selector}[$window]) > $threshold",
-        "Lines of flow logs cannot be understood.",
-        "{{ $labels.instance }}: {{ $value | humanize }} lines were set aside in the last $window. "
+        "Lines of flow logs cannot be parsed.",
+        "{{ $labels.instance }}: {{ $value | humanize }} lines were quarantined in the last $window. "
         'Next: flowaudit sql "SELECT reason, count(*) FROM quarantine GROUP BY reason"',
         ("severity",),
     ),
@@ -123,7 +123,7 @@ STAGE = (
     _late(
         "FlowauditDiscoveryLate",
         "discover",
-        "The inventory of AWS is not renewed.",
+        "The inventory of AWS is not updated.",
         "New workloads and routes are not known. Next: flowaudit doctor",
     ),
     _late(
@@ -138,8 +138,8 @@ STAGE = (
         "  + increase(flowaudit_task_missed_total{$selector}[$window])\n"
         "  > $threshold",
         "A stage takes longer than its interval.",
-        "{{ $labels.instance }}: {{ $value | humanize }} starts of {{ $labels.task }} were left out in the "
-        "last $window, because the one before still ran or no thread was free.",
+        "{{ $labels.instance }}: {{ $value | humanize }} starts of {{ $labels.task }} were skipped in the "
+        "last $window, because the previous run had not ended or no thread was free.",
         ("severity",),
     ),
 )
@@ -156,7 +156,7 @@ DETECTORS = (
         "FlowauditDetectorBlind",
         'flowaudit_detector_visibility{$selector,visibility="none"} > 0',
         "A detector lacks the fields that it needs.",
-        "{{ $labels.instance }}: {{ $labels.detector }} finds nothing in the newest flow logs, whatever happens. "
+        "{{ $labels.instance }}: {{ $labels.detector }} cannot find anything in the newest flow logs. "
         "Next: flowaudit doctor",
     ),
     Alert(
@@ -173,16 +173,16 @@ AWS = (
         "FlowauditAwsApisFailing",
         # An API that a region does not have is nothing to act on.
         'flowaudit_discover_failed_apis{$selector,reason!="unsupported"} > 0',
-        "AWS does not answer questions about the inventory.",
-        "{{ $labels.instance }}: {{ $value | humanize }} AWS APIs did not answer ({{ $labels.reason }}). What was "
-        "known before stays in use. Next: flowaudit doctor",
+        "AWS APIs that the inventory needs do not answer.",
+        "{{ $labels.instance }}: {{ $value | humanize }} AWS APIs did not answer ({{ $labels.reason }}). The "
+        "last known inventory stays in use. Next: flowaudit doctor",
     ),
     Alert(
         "FlowauditAccountsUnreachable",
         "flowaudit_discover_unreachable{$selector} > 0",
-        "AWS accounts or regions cannot be asked at all.",
-        "{{ $labels.instance }}: {{ $value | humanize }} accounts or regions could not be asked: no credentials, or a "
-        "role that may not be assumed. Next: flowaudit discover",
+        "AWS accounts or regions cannot be queried at all.",
+        "{{ $labels.instance }}: {{ $value | humanize }} accounts or regions could not be queried: no credentials, or "
+        "a role that cannot be assumed. Next: flowaudit discover",
     ),
 )
 
@@ -205,9 +205,9 @@ SINKS = (
     Alert(
         "FlowauditEventsUndelivered",
         "increase(flowaudit_sink_dead_letters_total{$selector}[$window]) > 0",
-        "Events were given up and are not delivered.",
-        "{{ $labels.instance }}: about {{ $value | humanize }} events for {{ $labels.sink }} were given up in the last "
-        "$window. Next: flowaudit sinks failed",
+        "Events became dead letters and are not delivered.",
+        "{{ $labels.instance }}: about {{ $value | humanize }} events for {{ $labels.sink }} became dead letters in "
+        "the last $window. Next: flowaudit sinks failed",
         ("severity",),
     ),
 )
@@ -217,23 +217,23 @@ ITSELF = (
         "FlowauditDown",
         "up{$selector} == 0",
         "The flowaudit daemon does not answer.",
-        "{{ $labels.instance }} of job {{ $labels.job }} cannot be scraped: the daemon has ended, hangs or is out of "
-        "reach. Leaks are not found until it runs.",
+        "{{ $labels.instance }} of job {{ $labels.job }} cannot be scraped: the daemon has ended, hangs or is not "
+        "reachable. Leaks are not found until it runs.",
     ),
     Alert(
         "FlowauditAbsent",
         "absent(up{$selector})",
         "Prometheus scrapes no flowaudit daemon.",
-        "No target matches $selector: the scrape configuration or the service discovery has lost it. Nobody would be "
-        "told of a leak.",
+        "No target matches $selector: it is missing from the scrape configuration or service discovery. No leak would "
+        "raise an alert.",
     ),
     *(
         Alert(
             "FlowauditUnexpectedFailure",
             f'increase(flowaudit_{stage}_failures_total{{$selector,kind="unexpected"}}[$window]) > 0',
-            "A stage of flowaudit fails for a reason it does not know.",
-            f"{{{{ $labels.instance }}}}: {stage} broke off about {{{{ $value | humanize }}}} times in the last "
-            "$window by a fault of flowaudit. The daemon's log has the traceback.",
+            "A stage of flowaudit fails with an unexpected exception.",
+            f"{{{{ $labels.instance }}}}: {stage} failed about {{{{ $value | humanize }}}} times in the last "
+            "$window through a bug in flowaudit. The daemon's log has the traceback.",
             ("severity",),
             {"stage": stage},
         )
@@ -243,8 +243,8 @@ ITSELF = (
         "FlowauditWatchdog",
         "vector(1)",
         "Alerts on flowaudit are evaluated and delivered.",
-        "This alert always fires. Route it to a service that raises the alarm when it stops arriving: then "
-        "Prometheus, Alertmanager or the way between them is broken.",
+        "This alert always fires. Route it to a service that alerts when it stops arriving: then "
+        "Prometheus, Alertmanager or the connection between them is broken.",
         (),
         {"severity": "none"},
     ),

@@ -73,9 +73,9 @@ def alert_rule(alert: Alert, settings: Settings) -> Rule:
 def burn_rule(objective: Objective, pair: Pair, settings: Settings) -> Rule:
     """Return the rule that fires where a budget burns too fast in both windows of a pair."""
     budget = round(1 - float(settings[f"slo.{objective.key}.objective"]), 9)
-    told = _fill(objective.told, {"within": settings["slo.freshness.within"]})
+    missed = _fill(objective.missed, {"within": settings["slo.freshness.within"]})
     description = (
-        f"{{{{ $labels.instance }}}}: {{{{ $value | humanizePercentage }}}} of {told}, in the last {pair.long}; "
+        f"{{{{ $labels.instance }}}}: {{{{ $value | humanizePercentage }}}} of {missed}, in the last {pair.long}; "
         f"{budget * 100:g}% is the budget, which burns more than {pair.factor:g} times too fast."
     )
     return {

@@ -44,7 +44,7 @@ def _is_threshold(value: object) -> bool:
 
 
 def _is_objective(value: object) -> bool:
-    """Tell whether the fastest burn of what the objective leaves is still less than everything."""
+    """Return whether the fastest burn of the error budget is still a share below 1."""
     return isinstance(value, float) and 0 < (1 - value) * FASTEST < 1
 
 

@@ -42,14 +42,14 @@ FRESHNESS_RATIO = """\
 
 @dataclass(frozen=True)
 class Objective:
-    """One objective: `record` begins the names of its ratios, `told` ends the sentence "x % of …"."""
+    """One objective: `record` begins the names of its ratios, `missed` ends the sentence "x % of …"."""
 
     key: str
     alert: str
     record: str
     ratio: str
     summary: str
-    told: str
+    missed: str
 
 
 OBJECTIVES = (
@@ -58,7 +58,7 @@ OBJECTIVES = (
         "FlowauditCoverageBudgetBurn",
         "job_instance:flowaudit_coverage_uncovered_per_final_seconds:ratio_rate",
         COVERAGE_RATIO,
-        "Flow logs leave out too much of the life of workloads.",
+        "Flow logs do not cover enough of the lifetime of workloads.",
         "interface-minutes were not covered by flow logs",
     ),
     Objective(

@@ -18,7 +18,7 @@ ASKING_ATTEMPTS = 8
 """Tries of each call of a discovery, which can wait: in adaptive mode botocore slows down as AWS throttles."""
 _OWN_CHAIN = frozenset(("iam-role", "container-role", "assume-role-with-web-identity"))
 """Where credentials may come from that object_store finds, and renews, by itself."""
-_HINT = "set AWS_REGION, AWS_PROFILE or what else AWS's own chain reads"
+_HINT = "set AWS_REGION, AWS_PROFILE, or other variables or files of AWS's credential chain"
 
 
 def client(service: str, region: str | None = None, role: str | None = None) -> Any:  # noqa: ANN401  boto3's clients are made at run time
@@ -34,7 +34,7 @@ def client(service: str, region: str | None = None, role: str | None = None) -> 
         session = _session(role, place or "") if role else boto3.Session(region_name=place)
         return session.client(service, region_name=place, config=_settings("standard", ATTEMPTS))
     except (BotoCoreError, ValueError) as error:
-        raise ConfigError(f"AWS cannot be asked: {error}; {_HINT}") from error
+        raise ConfigError(f"AWS cannot be called: {str(error).rstrip('.')}; {_HINT}") from error
 
 
 def home_region() -> str | None:
@@ -59,7 +59,7 @@ def account(region: str | None = None) -> str:
     try:
         return str(client("sts", region).get_caller_identity()["Account"])
     except (BotoCoreError, ClientError) as error:
-        raise ConfigError(f"AWS cannot be asked whose account this is: {_one_line(error)}; {_HINT}") from error
+        raise ConfigError(f"the account of the AWS credentials is unknown: {_one_line(error)}; {_HINT}") from error
 
 
 def _one_line(error: Exception) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from flowaudit.app.aws import account, client
 from flowaudit.config import sinks as settings
+from flowaudit.errors import ConfigError
 from flowaudit.sinks import Sink
 from flowaudit.sinks.alertmanager import Alertmanager
 from flowaudit.sinks.eventbridge import EventBridge
@@ -16,8 +17,17 @@ from flowaudit.sinks.sqs import Sqs
 from flowaudit.sinks.webhook import Webhook
 
 
-def sink(one: settings.Sink) -> Sink:  # noqa: PLR0911  a line for each kind
+def sink(one: settings.Sink) -> Sink:
     """Return the sink that settings describe; raises ConfigError where AWS's own chain is incomplete."""
+    try:
+        return _made(one)
+    except ConfigError as error:
+        name = f"sink {one.name}: "
+        hint = ", or `region` of this sink" if getattr(one, "region", "") is None else ""
+        raise ConfigError(f"{name}{str(error).removeprefix(name)}{hint}") from error
+
+
+def _made(one: settings.Sink) -> Sink:  # noqa: PLR0911  a line for each kind
     match one:
         case settings.WebhookSink():
             return Webhook(one)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from flowaudit.config import SinkSettings
     from flowaudit.sinks import Event, Sink
 
-group = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Where events of findings are sent.")
+group = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="List and test sinks; send events again.")
 
 SINKS = ("name", "type", "target", "min_severity", "events", "detectors", "dry_run", "pending", "dead_letters")
 LETTERS = ("sink", "event_id", "event_number", "at", "reason", "detector", "severity", "event", "sentence")
@@ -32,12 +32,12 @@ SomeNameArgument = Annotated[
 
 @group.command("list")
 def list_sinks(ctx: typer.Context, format: FormatOption = Format.TABLE) -> None:
-    """List the sinks, with the events that wait and those that were refused."""
+    """List sinks, waiting events and dead letters."""
     from flowaudit.deliver import standing
 
     app = app_of(ctx)
     if not app.sinks:
-        say("no [[sinks]] are configured: docs/sinks.md shows how")
+        say("no [[sinks]] are configured: add one to flowaudit.toml, docs/sinks.md has an example of each type")
     rows = [
         {
             "name": each.settings.name,
@@ -60,9 +60,9 @@ def list_sinks(ctx: typer.Context, format: FormatOption = Format.TABLE) -> None:
 
 @group.command()
 def test(ctx: typer.Context, name: NameArgument) -> None:
-    """Send a test finding to a sink: opened, then resolved.
+    """Send a test finding, opened and resolved.
 
-    It is sent whatever severities, detectors and events the sink is configured for.
+    It is sent regardless of the sink's events, min_severity, detectors and dry_run. It needs no lake.
     """
     from flowaudit.deliver import trial
 
@@ -78,7 +78,7 @@ def test(ctx: typer.Context, name: NameArgument) -> None:
 
 @group.command()
 def failed(ctx: typer.Context, name: SomeNameArgument = None, format: FormatOption = Format.TABLE) -> None:
-    """List the dead letters: events that a sink refused.
+    """List dead letters: events that a sink refused.
 
     `flowaudit sinks replay` sends them again.
     """
@@ -92,7 +92,7 @@ def failed(ctx: typer.Context, name: SomeNameArgument = None, format: FormatOpti
     elif letters:
         _show(letters, "sink", "event_id", "at", "event", "severity", "reason")
     else:
-        say("no dead letters")
+        say("there are no dead letters")
 
 
 @group.command()
@@ -100,16 +100,16 @@ def replay(
     ctx: typer.Context,
     name: NameArgument,
     ids: Annotated[
-        list[str] | None, typer.Argument(metavar="[EVENT]...", help="Ids of dead letters; default: all of the sink.")
+        list[str] | None, typer.Argument(metavar="[EVENT]...", help="Event ids of dead letters; default: all.")
     ] = None,
     since: Annotated[
         str | None,
-        typer.Option(metavar="TIME", help="Send every event since then again, as configured: -24h, -7d or RFC 3339."),
+        typer.Option(metavar="TIME", help="Send every event since then instead, as configured: -24h, -7d or RFC 3339."),
     ] = None,
 ) -> None:
-    """Send dead letters to a sink again, or every event since a time.
+    """Send dead letters again, or all events since a time.
 
-    Each has the idempotency key that it had before.
+    Each event keeps its idempotency key.
     """
     from flowaudit.deliver import replay as send
 
@@ -118,7 +118,8 @@ def replay(
     lake_of(app).create()
     events = _since(app, sink, settings, since, ids) if since else _dead(app, name, ids or ())
     if not events:
-        say(f"nothing to send to {name}")
+        reason = "no event since then matches its settings" if since else "it has no dead letters"
+        say(f"there is nothing to send to {name}: {reason}")
         return
     accepted, problems = send(app.events, sink, name, events)
     say(f"{name} accepted {accepted} of {count(len(events), 'event')}")
@@ -134,7 +135,8 @@ def _sink(app: App, name: str) -> tuple[Sink, SinkSettings]:
         if settings.name == name:
             return sink, settings
     names = [settings.name for settings in app.config.sinks]
-    hint = closest(name, names) or (f": there are {', '.join(names)}" if names else ": no [[sinks]] are configured")
+    some = f": there are {', '.join(names)}" if names else ": no [[sinks]] are configured, see docs/sinks.md"
+    hint = closest(name, names) or some
     raise ConfigError(f"no sink {name!r}{hint}")
 
 
@@ -151,7 +153,7 @@ def _since(app: App, sink: Sink, settings: SinkSettings, since: str, ids: Sequen
     from flowaudit.config import parse_time
 
     if ids:
-        raise ConfigError("--since sends every event since a time: leave out the ids, or --since")
+        raise ConfigError("--since sends every event since a time: use either --since or event ids")
     after: int | None = app.events.position(parse_time(since, datetime.now(UTC)))
     events: list[Event] = []
     while after is not None:

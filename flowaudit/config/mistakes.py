@@ -40,11 +40,13 @@ def describe(detail: ErrorDetails, known: Sequence[str]) -> str:
         what = (
             "is missing"
             if kind == "union_tag_not_found"
-            else f"is no type of {str(detail['loc'][0]).removesuffix('s')}"
+            else f"is not a type of {str(detail['loc'][0]).removesuffix('s')}"
         )
         return f"{place}.type: {what}: {_TYPES[str(detail['loc'][0])]}"
     if kind == "extra_forbidden":
         return f"{place}: {_unknown(place, known)}"
+    if kind == "tuple_type" and place in _TYPES:
+        return f"{place}: must be a list of sections: write [[{place}]], with two brackets"
     if kind in ("enum", "literal_error"):
         return f"{place}: must be one of {detail['ctx']['expected']}"
     if kind == "value_error":
@@ -68,6 +70,8 @@ def _unknown(place: str, known: Sequence[str]) -> str:
     sections = [key.split(".")[0].removesuffix("[]") for key in known]
     siblings = sorted({_split(key)[1] for key in [*known, *sections] if _split(key)[0] == parent})
     elsewhere = [key for key in known if _split(key)[1] == name]
+    if parent and name in siblings:
+        return "no such key for this type"
     close = difflib.get_close_matches(name, siblings)
     if near := (close or elsewhere) if parent else (elsewhere or close):
         return f"no such key: did you mean {near[0]}?"

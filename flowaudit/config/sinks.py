@@ -1,4 +1,4 @@
-"""The sections `[[sinks]]`: where events of findings are sent, which of them, and with which credentials."""
+"""The sections `[[sinks]]`: receivers, filters of events, and credentials."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _MOST_SECRET = 8192
 
 def _sink_name(value: str) -> str:
     if not _SINK_NAME.fullmatch(value):
-        raise ValueError("must be lowercase letters, digits, - and _, at most 63: it labels metrics")
+        raise ValueError("must be lowercase letters, digits, - and _, at most 63: it is a label of metrics")
     return value
 
 
@@ -62,7 +62,7 @@ Event = Annotated[FindingEvent, Field(strict=False)]
 
 
 class Secret(Section):
-    """A secret's place: an environment variable or a file; never the secret itself."""
+    """Where a secret is: an environment variable or a file; never the secret itself."""
 
     env: Name | None = None
     file: Annotated[Path, Field(strict=False)] | None = None
@@ -70,7 +70,9 @@ class Secret(Section):
     @model_validator(mode="after")
     def _is_one(self) -> Self:
         if (self.env is None) == (self.file is None):
-            raise ValueError('must be { env = "VARIABLE" } or { file = "/path" }: a secret is not written here itself')
+            raise ValueError(
+                'must be { env = "VARIABLE" } or { file = "/path" }: the configuration never contains a secret'
+            )
         return self
 
     def read(self, environ: Mapping[str, str] | None = None) -> str:
@@ -86,14 +88,14 @@ class Secret(Section):
             reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
             raise ConfigError(f"the secret file {self.file} cannot be read: {reason}") from None
         if not value:
-            raise ConfigError(f"the secret file {self.file} is empty: write the secret into it")
+            raise ConfigError(f"the secret file {self.file} is empty: write the secret to it")
         return value
 
 
 def _reference(value: object) -> object:
     if isinstance(value, Secret | Mapping):
         return value
-    raise ValueError('must be { env = "VARIABLE" } or { file = "/path" }: a secret is not written here itself')
+    raise ValueError('must be { env = "VARIABLE" } or { file = "/path" }: the configuration never contains a secret')
 
 
 def _url_or_secret(value: object) -> object:
@@ -104,7 +106,7 @@ def _url_or_secret(value: object) -> object:
 
 def _file_or_s3(value: str) -> str:
     if not value or value.endswith("/") != value.startswith("s3://"):
-        raise ValueError("must be a file, or s3://bucket/prefix/")
+        raise ValueError("must be a file, or s3://bucket/prefix/ with / at the end")
     return s3_uri(value) if value.startswith("s3://") else value
 
 
@@ -166,7 +168,7 @@ class PagerDutySink(HttpSink):
 
 
 class AlertmanagerSink(HttpSink):
-    """Alertmanager API v2: every peer of a cluster, never a load balancer before them."""
+    """Alertmanager API v2: every peer of a cluster, not a load balancer."""
 
     type: Literal["alertmanager"]
     urls: Annotated[List[Url], Field(min_length=1)]
@@ -227,5 +229,5 @@ Sink: TypeAlias = (
     | SecurityHubSink
     | OcsfSink
 )
-"""The settings of a sink, told apart by `type`."""
+"""The settings of a sink; `type` decides which."""
 SINK_TYPES: tuple[type[SinkSettings], ...] = Sink.__args__

@@ -75,7 +75,7 @@ class Run:
             pass
         except FlowauditError as error:
             self.fail(error, str(error))
-            log.error("job failed", job=self.stage, error=str(error), **where)  # noqa: TRY400  the message says it all
+            log.error("job failed", job=self.stage, error=str(error), **where)  # noqa: TRY400  the message has everything
         except Exception as error:  # a fault in one run must not end all later ones
             self.fail(error, f"{type(error).__name__}: {error} (a fault in flowaudit: see the log)")
             log.exception("job failed", job=self.stage, error=repr(error), **where)
@@ -87,7 +87,7 @@ class Run:
 
 
 class Work(Protocol):
-    """What a stage does, for one application; keeps what it needs from run to run."""
+    """The work of one stage, for one application; keeps its state from run to run."""
 
     def __init__(self, app: App) -> None:
         """Prepare it; raises ConfigError where the configuration is wrong."""

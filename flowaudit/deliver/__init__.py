@@ -43,7 +43,7 @@ class Deliverer:
         self._channels = [Channel(sink, settings) for sink, settings in sinks]
 
     def run(self, stop: Stop, *, until_done: bool = False) -> DeliverReport:
-        """Send what is due and return what became of it; raises LakeError, QueryError.
+        """Send due events and return the results; raises LakeError, QueryError.
 
         On schedule this waits a few seconds for the sinks, whose threads go on; `until_done` it goes on until each
         sink has everything or fails, a minute at most.
@@ -57,7 +57,7 @@ class Deliverer:
         return self.report()
 
     def report(self) -> DeliverReport:
-        """Return how the sinks are, and what they took and refused since the last report."""
+        """Return the state of the sinks, and the events they accepted and refused since the last report."""
         idle = [channel for channel in self._channels if not channel.is_busy]
         report = DeliverReport(
             events={channel.name: channel.accepted for channel in idle},
@@ -77,9 +77,9 @@ class Deliverer:
         return report
 
     def _catch_up(self, newest: int) -> None:
-        """Look up how far each sink that is behind has come in the lake: another daemon may have sent too.
+        """Read the progress of each sink that is behind: another daemon may have sent too.
 
-        A sink that is new to the lake begins where its settings say. So does one that is ahead of the log: the lake was
+        A sink that is new to the lake begins by its setting `start`. So does one that is ahead of the log: the lake was
         made anew, or is an older copy of itself.
         """
         behind = [channel for channel in self._channels if not channel.is_busy and channel.watermark != newest]
@@ -98,7 +98,7 @@ class Deliverer:
         self._commit(newest)
 
     def _pass(self, stop: Stop, deadline: float) -> bool:
-        """Send each sink its next events and commit what came of it; return whether a sink may have more."""
+        """Send each sink its next events and commit the results; return whether a sink may have more."""
         newest = self._log.newest()
         self._catch_up(newest)
         begun = [channel for channel in self._channels if channel.may_send and self._begin(channel, newest, stop)]
@@ -122,7 +122,7 @@ class Deliverer:
         return True
 
     def _refresh(self, channel: Channel, newest: int, stop: Stop) -> bool:
-        """Send how all findings stand, where that is due or something has changed."""
+        """Send the state of all findings, if that is due or has changed."""
         now = time.monotonic()
         is_due = channel.refreshed_at is None or now >= channel.refreshed_at + _seconds(channel.sink.refresh)
         if not is_due and channel.watermark == newest:
@@ -133,7 +133,7 @@ class Deliverer:
         return False  # nothing waits for it
 
     def _count(self, channel: Channel, newest: int) -> None:
-        """Look up how many events wait, where that can have changed."""
+        """Count the waiting events, if the count can have changed."""
         if channel.is_busy or channel.watermark is None or channel.sink.refresh is not None:
             return
         if channel.watermark >= newest:
@@ -143,14 +143,14 @@ class Deliverer:
             (channel.pending, channel.oldest_pending), channel.counted = found, (channel.watermark, newest)
 
     def _commit(self, newest: int) -> None:
-        """Write down how far the sinks have come, and what they refused; not what they did in another lake.
+        """Commit the progress of the sinks and the events they refused, unless they belong to another lake.
 
-        Of a busy sink the watermark only, and that only while it has no dead letter: both are written together.
+        Of a busy sink only the watermark, and only while it has no dead letter: both are committed together.
         """
         marks: dict[str, int] = {}
         idle = []
         for channel in self._channels:
-            mark = channel.watermark  # first: a dead letter is noted before the watermark passes its event
+            mark = channel.watermark  # first: a dead letter is recorded before the watermark passes its event
             if mark is None or mark > newest or (channel.is_busy and channel.letters):
                 continue
             if channel.sink.refresh is None and mark != channel.committed:
@@ -192,7 +192,7 @@ def _write(lake: Lake, letters: Sequence[dict[str, object]], marks: dict[str, in
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """How a sink stands by what the lake knows: None where it has never been run."""
+    """A sink's state in the lake; `pending` None: it has never run."""
 
     sink: Sink
     settings: SinkSettings
@@ -201,7 +201,7 @@ class Standing:
 
 
 def standing(log: Log, sinks: Iterable[tuple[Sink, SinkSettings]]) -> list[Standing]:
-    """Return how each sink stands; raises LakeError, QueryError."""
+    """Return the state of each sink; raises LakeError, QueryError."""
     if not log.lake.exists():
         return [Standing(sink, settings, None, 0) for sink, settings in sinks]
     log.lake.create()

@@ -1,4 +1,4 @@
-"""One sink, and how far it has come: what it took, what it refused, and when it is tried again."""
+"""One sink and its progress: accepted and refused events, and the time of the next attempt."""
 
 from __future__ import annotations
 
@@ -173,7 +173,7 @@ class Channel:
         return [event for event in events if not self._is_settled(event)]
 
     def _settle(self, batch: Sequence[Event], result: Result) -> None:
-        """Take up what became of a batch; raises _Again where an event is to be sent again.
+        """Record the result of a batch; raises _Again where an event is to be sent again.
 
         A sink that keeps no history gets all of it again anyway: nothing is retried or given up.
         """

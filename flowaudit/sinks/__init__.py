@@ -18,7 +18,7 @@ from flowaudit.model import FindingEvent
 __all__ = ["MESSAGES", "Event", "Result", "Sink"]
 
 MESSAGES = frozenset(FindingEvent) - {FindingEvent.SEEN}
-"""The events that people want a message of: `seen` comes with each window in which a leak goes on."""
+"""The events that are messages by default: all but `seen`, which repeats with each window of an ongoing finding."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ class Sink(Protocol):
 
     @property
     def gets_muted(self) -> bool:
-        """Whether it also gets events of findings under a mute."""
+        """Whether it gets every event of muted findings; otherwise only the event `muted`."""
         ...
 
     @property

@@ -1,6 +1,6 @@
-"""Alertmanager's API v2 (prometheus.io, "Sending alerts"): an alert for each finding, sent anew while it lasts.
+"""Alertmanager's API v2 (prometheus.io, "Sending alerts"): an alert for each finding, sent repeatedly while it is open.
 
-Alertmanager forgets an alert at its `endsAt`, and all that is resolved when it restarts. So, as Prometheus does
+Alertmanager drops an alert at its `endsAt`, and resolved ones when it restarts. So, as Prometheus does
 (rules/alerting.go), open findings are sent each minute to end four minutes from now, resolved ones for 15 minutes.
 """
 
@@ -50,7 +50,8 @@ class Alertmanager:
         self._client = Client(settings.name, settings, clock=clock)
         if wrong := [name for name in settings.labels if not _LABEL.fullmatch(name) or name in OWN]:
             own = ", ".join(OWN)
-            raise ConfigError(f"sink {self.name}: label {wrong[0]!r}: use letters, digits and _, and none of {own}")
+            rule = f"a name has letters, digits and _ only, and flowaudit sets {own} itself"
+            raise ConfigError(f"sink {self.name}: the label {wrong[0]!r} cannot be in `labels`: {rule}")
 
     @property
     def target(self) -> str:

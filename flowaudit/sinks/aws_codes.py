@@ -6,32 +6,34 @@ Security Hub and S3; AWS KMS's from the guides of SNS and SQS, "Key management".
 
 from __future__ import annotations
 
-THROTTLED = "AWS asks for fewer requests ({code}); {target} gets the events later"
+THROTTLED = "AWS throttles requests to {target} ({code}); the events are sent later"
 DENIED = (
     "access to {target} is denied ({code}). Allow {action} on {resource} to these credentials, and in the "
-    "policy of the resource if it is another account's"
+    "resource's policy if it belongs to another account"
 )
 KMS = (
     "the key that encrypts {target} cannot be used ({code}). Allow kms:GenerateDataKey and kms:Decrypt on it to these "
-    "credentials, in the key's policy too, and see that the key is enabled"
+    "credentials, in the key's policy too, and check that the key is enabled"
 )
 CREDENTIALS = (
-    "{target} cannot be reached: the AWS credentials are missing, wrong or expired ({code}). Log in again "
+    "no call to {target} is possible: the AWS credentials are missing, wrong or expired ({code}). Log in again "
     "(aws sso login), or correct AWS_PROFILE, the keys or the role"
 )
-CLOCK = "AWS refuses the time of a request ({code}): this machine's clock is off. Set it (NTP)"
+CLOCK = "AWS rejects the time of a request ({code}): this machine's clock is wrong. Set it (NTP)"
 GONE = "{target} does not exist ({code}). Check its name, account and region ({region}) in the configuration"
 NO_HUB = (
-    "{target} takes no findings ({code}): Security Hub CSPM is not enabled in that account in {region}, or these "
-    "credentials are another account's. Enable it (aws securityhub enable-security-hub --region {region}), and check "
-    "`roles`"
+    "{target} accepts no findings ({code}): Security Hub CSPM is not enabled in that account in {region}, or these "
+    "credentials belong to another account. Enable it (aws securityhub enable-security-hub --region {region}), and "
+    "check `roles`"
 )
-FAILED = "AWS failed on its own side ({code}); {target} gets the events later"
+FAILED = "AWS failed with an internal error ({code}); the events are sent to {target} later"
 UNREACHABLE = "{host} does not answer ({code}). Check the network, the proxy, the region and AWS_ENDPOINT_URL"
-CERTIFICATE = "the certificate of {host} is not trusted ({code}). Name your own authority in AWS_CA_BUNDLE"
+CERTIFICATE = (
+    "the certificate of {host} is not trusted ({code}). Set AWS_CA_BUNDLE to the file with your certificate authority"
+)
 MALFORMED = "{target} refuses this event ({code}): {words}"
-ENTRY = "{target} did not take this event ({code}): {words}"
-OTHER = "{target} takes no events at present ({code}). Look the code up in the API reference of {action}"
+ENTRY = "{target} did not accept this event ({code}): {words}"
+OTHER = "{target} takes no events at present ({code}). The API reference of {action} explains the code"
 
 CODES: dict[str, str] = {
     **dict.fromkeys(

@@ -29,19 +29,19 @@ def body(event: Event) -> str:
     return fitted(document(event), MOST_BYTES - ROOM)
 
 
-def fitted(told: dict[str, Any], most: int) -> str:
+def fitted(content: dict[str, Any], most: int) -> str:
     """Return a document as JSON of at most `most` bytes.
 
-    Where it is larger the finding's largest members give way, and are named in its `left_out`.
+    If it is larger, the finding's largest members are left out, and listed in its `left_out`.
     """
-    if size(text := _json(told)) <= most:
+    if size(text := _json(content)) <= most:
         return text
-    finding = dict(told["finding"])
+    finding = dict(content["finding"])
     largest = sorted(set(finding) - set(KEPT), key=lambda name: size(_json(finding[name])))
     while size(text) > most and largest:
         del finding[largest[-1]]
         finding["left_out"] = sorted((*finding.get("left_out", ()), clean(largest.pop(), 64)))
-        text = _json({**told, "finding": finding})
+        text = _json({**content, "finding": finding})
     return text
 
 

@@ -51,7 +51,9 @@ class ConnectionPolicy:
         found = self._resolved(host, port)
         fit = [one for one in found if may_connect(str(one[4][0]), self.allowed)]
         if found and not fit:
-            raise OSError(0, f"its address {found[0][4][0]} is not public: to allow it, add it to `allowed_networks`")
+            address = str(found[0][4][0]).partition("%")[0]
+            hint = f'to allow it, add it to `allowed_networks` of this sink, as in ["{address}"]'
+            raise OSError(0, f"its address {address} is not public: {hint}")
         return fit
 
     def _resolved(self, host: str, port: int) -> Found:
@@ -87,7 +89,7 @@ class Connection(HTTPConnection):
     def bounded(self) -> Iterator[None]:
         """Close the connection at the end; raises TimeoutError past the deadline, whatever came before it.
 
-        An answer that is cut off in its head or its body may look whole.
+        An answer that is cut off in its head or its body may seem complete.
         """
         try:
             yield
@@ -105,7 +107,7 @@ class Connection(HTTPConnection):
             raise TimeoutError from None
 
     def _new_conn(self) -> socket.socket:
-        failure = OSError(0, "its name has no address")
+        failure = OSError(0, "its name has no address: check the host in the URL, and DNS")
         for family, kind, protocol, _, address in self.policy.addresses(self.host, self.port):
             connected = socket.socket(family, kind, protocol)
             try:
@@ -163,13 +165,13 @@ def reason(error: BaseException) -> str:
         case ssl.SSLCertVerificationError() as cause:
             words = f"its certificate is not trusted: {cause.verify_message}"
         case ssl.SSLError() as cause:
-            words = f"TLS failed: {cause.reason or 'the connection was closed'}"
+            words = f"TLS failed: {cause.reason or 'the connection was closed'}. Check https:// and the port in the URL"
         case socket.gaierror():
             words = "its name has no address: check the host in the URL, and DNS"
         case OSError() as cause if cause.strerror:
             words = cause.strerror
         case UnicodeError():
-            words = "its name is no host name"
+            words = "it is not a valid host name: check the URL"
         case cause:
             words = f"the connection broke ({type(cause).__name__})"
     return words

@@ -1,4 +1,4 @@
-"""The neutral JSON of an event: what a webhook, a topic, a queue or a bus is sent."""
+"""The neutral JSON of an event, as sent to webhooks, topics, queues and event buses."""
 
 from __future__ import annotations
 

@@ -51,7 +51,7 @@ class Answer:
 
 
 def place(url: str | Secret) -> str:
-    """Return where a URL or a secret stands, for messages."""
+    """Return the key, variable or file of a URL or a secret, for messages."""
     if isinstance(url, str):
         return "`url`"
     return f"the environment variable {url.env}" if url.env else f"the file {url.file}"
@@ -61,7 +61,9 @@ def read_url(url: str | Secret) -> str:
     """Return a URL, read anew if it is a secret; raises ConfigError, which does not repeat it."""
     text = url if isinstance(url, str) else url.read()
     if _split(text) is None:
-        raise ConfigError(f"{place(url)} holds no URL: it must be http:// or https:// and a host, without a user name")
+        raise ConfigError(
+            f"{place(url)} contains no URL: it must be http:// or https:// and a host, without a user name"
+        )
     return text
 
 
@@ -91,7 +93,9 @@ class Client:
         """
         parts = _split(url)
         if parts is None:
-            raise ConfigError(f"sink {self.name}: its URL is none: write http:// or https:// and a host")
+            raise ConfigError(
+                f"sink {self.name}: its URL is invalid: it must be http:// or https:// and a host, without a user name"
+            )
         try:
             status, text, pause = self._exchange(parts, body, headers)
         except FAILURES as error:
@@ -99,14 +103,16 @@ class Client:
         return self._outcome(f"sink {self.name}: {parts.hostname}", status, _without(text, [url, *secrets]), pause)
 
     def _outcome(self, where: str, status: int, text: str, pause: float | None) -> Answer:
-        """Return what an answer means: the one place where status codes are judged."""
+        """Return the meaning of an answer: the one place where status codes are judged."""
         if HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
             return Answer(text)
         if status in REFUSED:
             return Answer(text, f"{status} {self._known(text) or clean(text, MOST_REASON) or _phrase(status)}")
         message = f"{where} answered {status} {self._known(text) or _phrase(status)}"
+        if HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST:
+            message += ": redirects are not followed; put the final URL into the configuration"
         if status == GONE:
-            raise SinkDisabled(f"{message}: nothing more is sent there until flowaudit is started anew")
+            raise SinkDisabled(f"{message}: nothing more is sent there until flowaudit is restarted")
         raise SinkError(message, retry_after=pause)
 
     def _known(self, text: str) -> str:

@@ -52,8 +52,8 @@ class OcsfFile:
                 _append(file, lines(events))
         except OSError as error:
             raise SinkError(
-                f"sink {self.name}: {self._path} cannot be written: {error.strerror}. Check that it is a file of this "
-                "user on a disk with room"
+                f"sink {self.name}: {self._path} cannot be written: {error.strerror}. Check that it is a regular "
+                "file, its permissions, and free disk space"
             ) from None
         return Result()
 
@@ -107,16 +107,16 @@ def lines(events: Sequence[Event]) -> bytes:
 
 def _line(event: Event) -> bytes:
     activity = ocsf.Activity(ACTIVITIES.get(event.kind, UPDATE), event.at, event.id)
-    told = ocsf.event(event.case, activity)
-    if len(line := _json(told)) > MOST_LINE:
-        told["evidences"] = told["evidences"][:MOST_EVIDENCES]
-        told["unmapped"].pop("evidence")
-        line = _json(told)
+    fields = ocsf.event(event.case, activity)
+    if len(line := _json(fields)) > MOST_LINE:
+        fields["evidences"] = fields["evidences"][:MOST_EVIDENCES]
+        fields["unmapped"].pop("evidence")
+        line = _json(fields)
     return line
 
 
-def _json(told: dict[str, Any]) -> bytes:
-    return json.dumps(told, allow_nan=False, separators=(",", ":")).encode() + b"\n"
+def _json(fields: dict[str, Any]) -> bytes:
+    return json.dumps(fields, allow_nan=False, separators=(",", ":")).encode() + b"\n"
 
 
 @contextmanager
@@ -126,7 +126,7 @@ def _opened(path: Path) -> Iterator[int]:
     file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK | os.O_CLOEXEC, 0o600)
     try:
         if not stat.S_ISREG(os.fstat(file).st_mode):
-            raise OSError(0, "it is no regular file")
+            raise OSError(0, "it is not a regular file")
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield file
     finally:

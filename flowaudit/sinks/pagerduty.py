@@ -49,8 +49,8 @@ class PagerDuty:
         refusal = self._client.post(self._settings.url, body, HEADERS, [routing_key]).refusal
         if refusal is not None and "routing_key" in refusal:
             raise SinkError(
-                f"sink {self.name}: PagerDuty does not take the routing key in {place(self._settings.routing_key)}: "
-                "write the integration key of a service's Events API v2 integration there"
+                f"sink {self.name}: PagerDuty rejects the routing key in {place(self._settings.routing_key)}: "
+                "it must be the integration key of a service's Events API v2 integration"
             )
         return refusal
 

@@ -89,8 +89,8 @@ class SecurityHub:
     def _import_all(self, account: str, events: Sequence[Event]) -> Result:
         if account not in self._accounts.clients:
             reason = (
-                f"sink {self.name}: Security Hub takes findings of account {account} from that account only, and no "
-                f"role of it is configured. Add one to `roles` of this sink"
+                f"sink {self.name}: Security Hub accepts findings of account {account} from that account only. "
+                "Add a role of that account to `roles` of this sink"
             )
             return Result(refused=dict.fromkeys((event.id for event in events), reason))
         return in_order(rounds(events), lambda some: self._import(account, some))

@@ -1,7 +1,7 @@
 """A Slack incoming webhook (docs.slack.dev, "Sending messages using incoming webhooks"), in Block Kit.
 
-Slack takes about one message a second and webhook, and at most about 13,000 characters a message. So a few events are
-a message each, a second apart; many are one message with a paragraph each.
+Slack accepts about one message a second for each webhook, and about 13,000 characters a message. So a few events become
+one message each, a second apart; many become one message with a paragraph each.
 """
 
 from __future__ import annotations
@@ -35,16 +35,16 @@ WORDS = {
     "msg_blocks_too_long": "the message is too long for Slack",
     "no_text": "the message is empty to Slack",
     "action_prohibited": "an admin of the workspace forbids the message",
-    "channel_is_archived": "unarchive the channel, or make a webhook for another",
-    "channel_not_found": "the channel is gone: make a webhook for another",
-    "invalid_token": "make a new webhook: the URL is not valid any longer",
-    "no_active_hooks": "the webhook is disabled: enable it, or make a new one",
-    "no_service": "the webhook is disabled or removed: make a new one",
-    "no_service_id": "the URL is not whole: copy it anew",
-    "no_team": "the workspace is gone, or the URL is not whole",
+    "channel_is_archived": "unarchive the channel, or create a webhook for another one",
+    "channel_not_found": "the channel was deleted: create a webhook for another one",
+    "invalid_token": "the URL is no longer valid: create a new webhook",
+    "no_active_hooks": "the webhook is disabled: enable it, or create a new one",
+    "no_service": "the webhook is disabled or removed: create a new one",
+    "no_service_id": "the URL is incomplete: copy it again",
+    "no_team": "the workspace was deleted, or the URL is incomplete",
     "posting_to_general_channel_denied": "an admin has to let the app post to this channel",
     "team_disabled": "the workspace is disabled",
-    "rollup_error": "Slack failed by itself",
+    "rollup_error": "Slack failed",
 }
 """Slack's answers (docs.slack.dev, "Handling errors" of incoming webhooks)."""
 
@@ -99,7 +99,9 @@ class Slack:
         self._pace()
         answer = self._client.post(url, encode(payload), {"Content-Type": "application/json"})
         if answer.refusal is None and answer.text.strip() != "ok":
-            raise SinkError(f"sink {self.name}: the answer is not Slack's: use the URL of an incoming webhook")
+            raise SinkError(
+                f"sink {self.name}: the answer is not Slack's: `url` must be that of a Slack incoming webhook"
+            )
         return answer.refusal
 
     def _pace(self) -> None:

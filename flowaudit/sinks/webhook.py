@@ -74,11 +74,13 @@ def _signature(key: bytes, signed: bytes) -> str:
 
 
 def _key(text: str, secret: Secret) -> bytes:
-    """Return a secret's bytes; raises ConfigError naming its place."""
+    """Return a secret's bytes; raises ConfigError with its variable or file."""
     try:
         key = b64decode(text.removeprefix(PREFIX), validate=True) if text.startswith(PREFIX) else b""
     except ValueError:
         key = b""
     if not SHORTEST <= len(key) <= LONGEST:
-        raise ConfigError(f"{place(secret)} holds no webhook secret: write whsec_ and base64 of 24 to 64 random bytes")
+        raise ConfigError(
+            f"{place(secret)} contains no webhook secret: it must be whsec_ and base64 of 24 to 64 random bytes"
+        )
     return key

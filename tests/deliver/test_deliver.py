@@ -262,7 +262,7 @@ class TestFailures:
         assert here._channels[0].retry_at - time.monotonic() == pytest.approx(600, abs=5)
 
     def test_a_sink_that_wants_no_more_gets_no_more(self, log: Log) -> None:
-        """Until flowaudit is started anew; its events wait."""
+        """Until flowaudit is restarted; its events wait."""
         happen(log, "a-1:opened")
         box = Box(answer=failing(SinkDisabled("410 Gone")))
         here = deliverer(log, box)

@@ -95,7 +95,7 @@ def test_labels_are_what_an_alert_is_known_by(harness: AlertmanagerHarness) -> N
 @pytest.mark.parametrize("name", ["alertname", "severity", "finding", "team-name", "1st", ""])
 def test_a_label_that_cannot_be_is_a_mistake(name: str) -> None:
     """A label that Alertmanager does not take, or that is flowaudit's own, is a ConfigError at the start."""
-    with pytest.raises(ConfigError, match="sink am: label "):
+    with pytest.raises(ConfigError, match="sink am: the label "):
         sink("http://127.0.0.1:1", labels={name: "x"})
 
 

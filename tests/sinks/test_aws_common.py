@@ -113,10 +113,10 @@ def test_hostile_texts_stay_text(place: Any) -> None:
 
 
 REFUSALS = [
-    ("ThrottlingException", 400, "fewer requests"),
-    ("RequestThrottled", 403, "fewer requests"),
-    ("SlowDown", 503, "fewer requests"),
-    ("Unheard", 429, "fewer requests"),
+    ("ThrottlingException", 400, "throttles requests"),
+    ("RequestThrottled", 403, "throttles requests"),
+    ("SlowDown", 503, "throttles requests"),
+    ("Unheard", 429, "throttles requests"),
     ("AccessDenied", 403, "Allow {action}"),
     ("AuthorizationError", 403, "Allow {action}"),
     ("Unheard", 403, "Allow {action}"),
@@ -126,8 +126,8 @@ REFUSALS = [
     ("SignatureDoesNotMatch", 403, "Log in again"),
     ("RequestTimeTooSkewed", 403, "clock"),
     ("ResourceNotFoundException", 404, "does not exist"),
-    ("InternalFailure", 500, "on its own side"),
-    ("Unheard", 599, "on its own side"),
+    ("InternalFailure", 500, "an internal error"),
+    ("Unheard", 599, "an internal error"),
     ("Unheard", 400, "API reference of {action}"),
 ]
 ACTIONS = {

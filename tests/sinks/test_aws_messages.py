@@ -108,7 +108,7 @@ def test_what_later_calls_did_not_take_failed(harness: Any, narrow: None) -> Non
         place.wire.answer = lambda _, params: error("Throttling") if EVENTS[2].id in str(params) else None
         result = place.sink().send(EVENTS[:6])
         assert set(result.failed) == {one.id for one in EVENTS[2:6]}
-        assert "fewer requests" in result.failed[EVENTS[2].id]
+        assert "throttles requests" in result.failed[EVENTS[2].id]
         assert [one.key for one in place.received()] == [one.id for one in EVENTS[:2]]
 
 
@@ -138,7 +138,7 @@ def test_all_entries_throttled_is_an_error(harness: Any) -> None:
     """Where every entry fails for a reason that is none's own, the sink as a whole takes nothing."""
     with harness() as place:
         place.wire.answer = lambda *_: {"Failed": PARTIAL[2:4], "Successful": []}
-        with pytest.raises(SinkError, match="fewer requests"):
+        with pytest.raises(SinkError, match="throttles requests"):
             place.sink().send(EVENTS[2:4])
 
 

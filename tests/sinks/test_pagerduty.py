@@ -80,5 +80,5 @@ def test_a_wrong_routing_key_is_no_fault_of_the_event(harness: PagerDutyHarness)
     """PagerDuty answers 400 to a wrong routing key too: events wait until it is put right."""
     errors = b'{"status":"invalid event","errors":["Length of \'routing_key\' is incorrect (should be 32 characters)"]}'
     harness.server.answer = lambda request: Reply(400, errors)
-    with pytest.raises(SinkError, match="does not take the routing key in the file"):
+    with pytest.raises(SinkError, match="rejects the routing key in the file"):
         harness.sink().send([event()])

@@ -144,10 +144,10 @@ def test_messages_are_a_second_apart(harness: SlackHarness, monkeypatch: pytest.
     ("status", "body", "told"),
     [
         (403, "action_prohibited", "an admin of the workspace forbids the message"),
-        (403, "invalid_token", "make a new webhook"),
-        (404, "no_service", "the webhook is disabled or removed: make a new one"),
-        (404, "channel_not_found", "the channel is gone"),
-        (500, "rollup_error", "Slack failed by itself"),
+        (403, "invalid_token", "the URL is no longer valid"),
+        (404, "no_service", "the webhook is disabled or removed: create a new one"),
+        (404, "channel_not_found", "the channel was deleted"),
+        (500, "rollup_error", "Slack failed"),
     ],
 )
 def test_slacks_answers_are_put_into_words(harness: SlackHarness, status: int, body: str, told: str) -> None:

@@ -125,6 +125,6 @@ def test_numbers_that_json_has_not_are_null() -> None:
 )
 def test_a_malformed_secret_is_told_by_its_place(secret: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A secret that is none is a ConfigError with its place, and without the secret."""
-    with pytest.raises(ConfigError, match="FLOWAUDIT_SECRET_1 holds no webhook secret") as raised:
+    with pytest.raises(ConfigError, match="FLOWAUDIT_SECRET_1 contains no webhook secret") as raised:
         post(event(), monkeypatch, (SECRET, secret))
     assert secret == "whsec_" or secret not in str(raised.value)
