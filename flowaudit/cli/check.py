@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -30,6 +31,10 @@ def check(ctx: typer.Context, format: FormatOption = Format.TABLE) -> None:
     for mute in app.mutes:
         if mute.until <= now:
             say(f"warning: a mute of {mute.detector} has ended ({mute.until:%Y-%m-%d}): take it away, or prolong it")
+    for number, sink in enumerate(app.config.sinks):
+        for pattern in sink.detectors:
+            if not fnmatch.filter(catalogue.detectors, pattern):
+                say(f"warning: sinks[{number}].detectors: {pattern!r} matches no enabled detector")
     for line in _missing_secrets(app):
         say(f"warning: {line}")
     if not app.config.sources:

@@ -82,10 +82,13 @@ class Log:
 
 
 def trial(log: Log, now: datetime) -> list[Event]:
-    """Return two events of a finding that does not exist: opened, and resolved a second later."""
-    events = []
+    """Return two events of a finding that does not exist: opened, and resolved a second later.
+
+    Both are past: Alertmanager shows an alert that ends in the future as active.
+    """
+    events, opened = [], now - timedelta(seconds=2)
     for seq, (kind, state) in enumerate([(FindingEvent.OPENED, "open"), (FindingEvent.RESOLVED, "resolved")], start=1):
-        at = now + timedelta(seconds=seq - 1)
+        at = opened + timedelta(seconds=seq - 1)
         finding = Finding(
             id=TRIAL,
             detector="test",
@@ -93,8 +96,8 @@ def trial(log: Log, now: datetime) -> list[Event]:
             state=state,
             sentence="This is a test by `flowaudit sinks test`: there is nothing to do.",
             key={"test": f"{now:%Y-%m-%dT%H:%M:%SZ}"},
-            first_seen=now,
-            last_seen=now,
+            first_seen=opened,
+            last_seen=opened,
             flows=0,
             bytes=0,
             evidence={},
@@ -103,7 +106,7 @@ def trial(log: Log, now: datetime) -> list[Event]:
             owner=None,
             reason=None,
         )
-        events.append(Event(seq, seq, kind, at, Case(finding, now, at, None, log.home)))
+        events.append(Event(seq, seq, kind, at, Case(finding, opened, at, None, log.home)))
     return events
 
 

@@ -95,6 +95,7 @@ def _alert(event: Event, now: datetime, labels: Mapping[str, str]) -> dict[str, 
     return {
         "labels": {**labels, **_labels(event)},
         "annotations": {
+            **({"workload": workload} if (workload := clean(event.case.told("workload"), MOST_LABEL)) else {}),
             "summary": event.case.title,
             "description": clean(finding.sentence, MOST_WORDS) or event.case.summary,
             "event": event.id,

@@ -122,6 +122,16 @@ def test_a_missing_secret_is_named(sinks: Run, monkeypatch: pytest.MonkeyPatch) 
     assert "HOOK_SECRET is not set" in result.err
 
 
+def test_a_pattern_that_matches_no_detector_is_a_warning(run: Run, configured: Path) -> None:
+    """A typo in `detectors` would drop every event without a word."""
+    text = configured.read_text().replace('type = "ocsf"', 'type = "ocsf"\ndetectors = ["s3-*", "intrnet-*"]')
+    configured.write_text(text)
+    result = run("--config", str(configured), "check")
+    assert result.code == 0
+    assert "sinks[1].detectors: 'intrnet-*' matches no enabled detector" in result.err
+    assert "'s3-*'" not in result.err
+
+
 @pytest.mark.parametrize("words", [("test", "hok"), ("failed", "hok"), ("replay", "hok")])
 def test_a_sink_that_is_not_there_is_an_error(sinks: Run, words: tuple[str, ...]) -> None:
     """The nearest name is suggested."""

@@ -172,6 +172,16 @@ class TestEvents:
         assert run(log, few).pending == {"box": 0}
         assert few.taken == ["c-1", "c-2"]
 
+    def test_the_end_of_what_was_sent_is_sent(self, log: Log) -> None:
+        """A detector of lowered severity: what was reported before is reported as resolved, and nothing else is."""
+        happen(log, "a-1:opened", severity="critical")
+        happen(log, "a-2:resolved", "b-1:opened", "b-2:resolved", severity="low")
+        box = Box(answer=failing(SinkError("down")))
+        assert run(log, box, min_severity="high").pending == {"box": 2}
+        box.answer = lambda _: Result()
+        run(log, box, min_severity="high")
+        assert box.taken == ["a-1", "a-2"]
+
     def test_messages_of_muted_findings_are_left_out(self, log: Log) -> None:
         """A mute is announced, and what happens under it is not; a sink that records all gets it."""
         until = NOW + timedelta(days=1)

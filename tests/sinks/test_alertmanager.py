@@ -87,6 +87,7 @@ def test_labels_are_what_an_alert_is_known_by(harness: AlertmanagerHarness) -> N
         "source": "flowaudit",
         "team": "ml",
     }
+    assert alert["annotations"]["workload"] == "fraud-training"
     assert alert["annotations"]["summary"] == "Traffic leaves to the internet past the NAT gateway"
     assert "generatorURL" not in alert
     assert harness.server.accepted[0].path == "/api/v2/alerts"
