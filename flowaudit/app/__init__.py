@@ -84,9 +84,9 @@ class App:
     @cached_property
     def sinks(self) -> list[tuple[Sink, SinkSettings]]:
         """The sinks of the configuration, connected to nothing yet; raises ConfigError where AWS's chain is broken."""
-        from flowaudit.app.sinks import sink
+        from flowaudit.app.sinks import sinks
 
-        return [(sink(each), each) for each in self.config.sinks]
+        return sinks(self.config.sinks)
 
     @cached_property
     def events(self) -> Log:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+
 from flowaudit.app.aws import account, client
 from flowaudit.config import sinks as settings
 from flowaudit.errors import ConfigError
@@ -17,8 +19,29 @@ from flowaudit.sinks.sqs import Sqs
 from flowaudit.sinks.webhook import Webhook
 
 
-def sink(one: settings.Sink) -> Sink:
-    """Return the sink that settings describe; raises ConfigError where AWS's own chain is incomplete."""
+def sinks(configured: Iterable[settings.Sink]) -> list[tuple[Sink, settings.SinkSettings]]:
+    """Return each sink with its settings; raises ConfigError where AWS's own chain is incomplete.
+
+    Security Hub with roles is several sinks, `NAME` and `NAME-ACCOUNT`: an account that takes nothing delays no other.
+    """
+    return [(_sink(each), each) for one in configured for each in _by_account(one)]
+
+
+def _by_account(one: settings.Sink) -> Iterator[settings.Sink]:
+    if not isinstance(one, settings.SecurityHubSink) or not one.roles:
+        yield one
+        return
+    roles = {role.split(":")[4]: role for role in one.roles}
+    others = (*one.except_accounts, *roles)
+    yield one.model_copy(update={"roles": (), "except_accounts": others})
+    for account_id, role in roles.items():
+        if one.takes_account(account_id):
+            yield one.model_copy(
+                update={"name": f"{one.name}-{account_id}", "roles": (role,), "accounts": (account_id,)}
+            )
+
+
+def _sink(one: settings.Sink) -> Sink:
     try:
         return _made(one)
     except ConfigError as error:
@@ -50,7 +73,7 @@ def _made(one: settings.Sink) -> Sink:  # noqa: PLR0911  a line for each kind
 
 
 def _accounts(hub: settings.SecurityHubSink) -> Accounts:
-    """Return a client for each account: the chain's own, and those of the roles."""
-    own = account(hub.region)
-    roles = {role.split(":")[4]: client("securityhub", hub.region, role) for role in hub.roles}
-    return Accounts({own: client("securityhub", hub.region)} | roles, own)
+    """Return the client of each role's account, without roles that of the credential chain's own."""
+    clients = {role.split(":")[4]: client("securityhub", hub.region, role) for role in hub.roles}
+    own = next(iter(clients), None) or account(hub.region)
+    return Accounts(clients or {own: client("securityhub", hub.region)}, own)

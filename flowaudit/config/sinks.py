@@ -18,6 +18,7 @@ from flowaudit.model import FindingEvent, Severity
 _SINK_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}", re.ASCII)
 _URL = re.compile(r"https?://[^/?#@\s]+(/[^\s]*)?", re.ASCII)
 _REGION = re.compile(r"[a-z]{2,4}(-[a-z]+)+-\d{1,2}", re.ASCII)
+_ACCOUNT = re.compile(r"\d{12}", re.ASCII)
 _TOPIC = re.compile(r"arn:aws[a-z-]*:sns:([a-z0-9-]+):\d{12}:[A-Za-z0-9_-]+(\.fifo)?", re.ASCII)
 _QUEUE = re.compile(r"https?://[^\s/@]+(/[^\s]*)?/[A-Za-z0-9_-]+(\.fifo)?", re.ASCII)
 _MOST_SECRET = 8192
@@ -53,11 +54,18 @@ def _queue(value: str) -> str:
     return value
 
 
+def _account(value: str) -> str:
+    if not _ACCOUNT.fullmatch(value):
+        raise ValueError("must be an AWS account id: twelve digits in quotes")
+    return value
+
+
 SinkName = Annotated[str, AfterValidator(_sink_name)]
 Url = Annotated[str, AfterValidator(_url)]
 Region = Annotated[str, AfterValidator(_region)]
 Topic = Annotated[str, AfterValidator(_topic)]
 Queue = Annotated[str, AfterValidator(_queue)]
+Account = Annotated[str, AfterValidator(_account)]
 Event = Annotated[FindingEvent, Field(strict=False)]
 
 
@@ -118,20 +126,27 @@ FileOrS3 = Annotated[str, AfterValidator(_file_or_s3)]
 class SinkSettings(Section):
     """Settings of every sink: which events it gets.
 
-    `events` None: those that suit the sink. `detectors` are patterns with `*` and `?`. `dry_run`: events are counted
-    and logged, and none is sent. `start`: whether a new sink gets the events already in the lake.
+    `events` None: those that suit the sink. `detectors` are patterns with `*` and `?`. `accounts` empty: all but
+    `except_accounts`. `dry_run`: events are counted and logged, and none is sent. `start`: whether a new sink gets the
+    events already in the lake.
     """
 
     name: SinkName = ""
     min_severity: Annotated[Severity, Field(strict=False)] = Severity.LOW
     events: List[Event] | None = None
     detectors: List[Name] = ("*",)
+    accounts: List[Account] = ()
+    except_accounts: List[Account] = ()
     dry_run: bool = False
     start: Literal["now", "beginning"] = "now"
 
-    def takes(self, detector: str) -> bool:
-        """Return whether findings of this detector are sent."""
-        return any(fnmatchcase(detector, pattern) for pattern in self.detectors)
+    def takes(self, detector: str, account: str | None) -> bool:
+        """Return whether findings of this detector and account (None: unknown) are sent."""
+        return any(fnmatchcase(detector, pattern) for pattern in self.detectors) and self.takes_account(account)
+
+    def takes_account(self, account: str | None) -> bool:
+        """Return whether findings of this account (None: unknown) are sent."""
+        return (not self.accounts or account in self.accounts) and account not in self.except_accounts
 
 
 class HttpSink(SinkSettings):

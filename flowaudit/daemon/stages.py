@@ -314,7 +314,7 @@ def labels(app: App) -> Labels:
         ("detector", "visibility"): [(each.id, str(visibility)) for each in detectors for visibility in Visibility],
         ("event",): [(event,) for event in FindingEvent],
         ("state",): [(state,) for state in State],
-        ("sink",): [(each.name,) for each in app.config.sinks],
+        ("sink",): [(settings.name,) for _, settings in app.sinks],
     }
 
 

@@ -57,7 +57,7 @@ class Log:
     def pending(self, sink: Sink, settings: SinkSettings, after: int) -> tuple[int, datetime | None]:
         """Return how many events wait for a sink, and when the oldest of them happened."""
         rows = self._rows("pending_events", _filter(sink, settings) | {"after": after})
-        wanted = [row for row in rows if settings.takes(row["detector"])]
+        wanted = [row for row in rows if settings.takes(row["detector"], row["account_id"])]
         return sum(row["events"] for row in wanted), min((row["oldest"] for row in wanted), default=None)
 
     def numbered(self, numbers: Sequence[int]) -> list[Event]:
@@ -69,7 +69,8 @@ class Log:
         return self._rows("dead_letters", {"sink": sink})
 
     def _wanted(self, rows: Sequence[Mapping[str, Any]], settings: SinkSettings) -> list[Event]:
-        return [self._event(row) for row in rows if settings.takes(row["detector"])]
+        events = map(self._event, rows)
+        return [event for event in events if settings.takes(event.case.finding.detector, event.case.account)]
 
     def _event(self, row: Mapping[str, Any]) -> Event:
         detector = self.catalogue.detectors.get(row["detector"])

@@ -56,7 +56,7 @@ class SecurityHub:
     @property
     def target(self) -> str:
         """The region and the accounts."""
-        accounts = ["its own account", *(role.split(":")[4] for role in self._settings.roles)]
+        accounts = [role.split(":")[4] for role in self._settings.roles] or ["its own account"]
         return f"Security Hub of {', '.join(accounts)} in {self._settings.region or 'its own region'}"
 
     @cached_property

@@ -1,6 +1,7 @@
-/* How many events after a place in the log a sink is to get (see due_events), and the time of the oldest, by detector. */
+/* How many events after a place in the log a sink is to get (see due_events), and the time of the oldest, by detector and account. */
 SELECT
   detector,
+  CASE WHEN json_valid(evidence) THEN evidence ->> '$.account_id' END AS account_id,
   count(*) AS events,
   min("at") AS oldest
 FROM findings AS event
@@ -17,4 +18,4 @@ WHERE
     )
   )
   AND ($muted OR until IS NULL OR event.event = 'muted')
-GROUP BY detector
+GROUP BY ALL

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -171,6 +172,19 @@ class TestEvents:
         assert few.taken == ["c-1", "c-2"]
         assert run(log, few).pending == {"box": 0}
         assert few.taken == ["c-1", "c-2"]
+
+    def test_accounts_are_chosen(self, log: Log) -> None:
+        """A sink for some accounts, and one for all others, an unknown one included; what waits is counted alike."""
+        for finding, account in (("a", "111122223333"), ("b", "444455556666"), ("c", None)):
+            happen(log, f"{finding}-1:opened", evidence=json.dumps({"account_id": account}))
+        happen(log, "d-1:opened", evidence="broken")
+        some, others = Box("some", failing(SinkError("down"))), Box("others", failing(SinkError("down")))
+        assert run(log, some, accounts=["111122223333"]).pending == {"some": 1}
+        assert run(log, others, except_accounts=["111122223333"]).pending == {"others": 3}
+        some.answer = others.answer = lambda _: Result()
+        run(log, some, accounts=["111122223333"])
+        run(log, others, except_accounts=["111122223333"])
+        assert (some.taken, others.taken) == (["a-1"], ["b-1", "c-1", "d-1"])
 
     def test_the_end_of_what_was_sent_is_sent(self, log: Log) -> None:
         """A detector of lowered severity: what was reported before is reported as resolved, and nothing else is."""
