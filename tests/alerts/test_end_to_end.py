@@ -65,7 +65,7 @@ def a_leak_is_found(there: World) -> None:
     labels, words = alert["labels"], alert["annotations"]
     assert (labels["severity"], labels["detector"], labels["instance"]) == ("critical", LEAK, there.address("daemon"))
     assert words["runbook_url"] == RUNBOOK
-    assert re.search(r": 1 open findings of .*, 2\.441kiB in all, the oldest since 20", words["description"])
+    assert re.search(r": 1 open finding of .*, 2\.441kiB in all, the oldest since 20", words["description"])
     opened = there.until("the webhook", lambda: there.deliveries("finding.opened"))[0]
     assert (opened.data["detector"], opened.data["severity"], opened.data["bytes"]) == (LEAK, "critical", 2500)
     pushed = there.until("the pushed alert", lambda: there.notices("firing", "FlowauditFinding"))[0]
