@@ -465,7 +465,7 @@ class TestJobs:
             return SimpleNamespace(minutes={State.COVERED: 3}, silent=lambda: 0, blind_workloads=lambda: ())
 
         monkeypatch.setattr(stages, "coverage", found)
-        for minutes in (0, 0, 2, 60 * 48):
+        for minutes in (0, 0, 2, 60 * 48, -(60 * 24 * 365), 5 - 60 * 24 * 365):
             monkeypatch.setattr(
                 stages, "datetime", SimpleNamespace(now=lambda _, m=minutes: now + timedelta(minutes=m))
             )
@@ -476,6 +476,7 @@ class TestJobs:
             Window(age - timedelta(minutes=5), age),
             Window(age, age + timedelta(minutes=2)),
             Window(age + timedelta(minutes=60 * 48) - timedelta(days=1), age + timedelta(minutes=60 * 48)),
+            Window(age - timedelta(days=365), age - timedelta(days=365) + timedelta(minutes=5)),  # the clock set back
         ]
 
     def test_coverage_that_cannot_be_measured_is_its_own_failure(self, tmp_path: Path, capfd: Any) -> None:

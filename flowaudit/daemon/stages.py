@@ -252,10 +252,10 @@ class Covering:
         until = (now - FINAL).replace(second=0, microsecond=0)
         since = self._final or until - self._app.config.schedule.coverage
         final: Mapping[str, int] = {}
-        if since < until:
+        if since < until:  # else the clock was set back
             views = self._app.catalogue.views
             final = coverage(self._app.lake, views, Window(max(since, until - DAY), until), now).minutes
-        self._final = max(until, since)
+        self._final = until
         report = CoverageReport(
             interface_seconds={state: 60 * minutes for state, minutes in day.minutes.items()},
             final_seconds={state: 60 * minutes for state, minutes in final.items() if state != State.PENDING},
