@@ -94,7 +94,7 @@ def spread(values: Sequence[float]) -> dict[str, float] | None:
 
 @dataclass(slots=True)
 class Observed:
-    """What was seen when, in seconds of the monotonic clock."""
+    """Times of arrival, in seconds of the monotonic clock."""
 
     landed: list[float] = field(default_factory=list)
     totals: list[tuple[float, float]] = field(default_factory=list)

@@ -34,7 +34,7 @@ GOLDEN = 0.6180339887498949
 
 @dataclass(frozen=True)
 class Traffic:
-    """What lands: `records` in each object, of so many workloads' interfaces beside the one that leaks."""
+    """The objects that land: `records` in each, of so many workloads' interfaces beside the one that leaks."""
 
     records: int
     workloads: int = 200

@@ -119,7 +119,7 @@ DELAYS = (5.0, 10.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0)
 
 @dataclass(frozen=True, slots=True)
 class CollectReport:
-    """What one collect did; `bytes` as stored at the source, `problems` one line per skipped or failed object.
+    """Results of one collection run; `bytes` as stored at the source, `problems` one line per skipped or failed object.
 
     `delays` are the seconds from an object's last modification at its source to its commit in the lake.
     """
@@ -196,7 +196,7 @@ COLLECT_FIGURES = (
 
 @dataclass(frozen=True, slots=True)
 class DiscoverReport:
-    """What one discovery run found: things by what they are, rows written by table, requests made by IAM action.
+    """Results of one discovery run: interfaces by owner, resources by kind, rows by table, requests by IAM action.
 
     `regions` were queried, each an account and a region; `unreachable` could not be. `gaps` are the APIs that did not
     answer. `unlisted` interfaces are in records, and AWS lists them no more.
@@ -291,7 +291,7 @@ class Sighting:
 
 @dataclass(frozen=True, slots=True)
 class DetectReport:
-    """What one detect did: windows evaluated, events written by kind, detectors that failed with their message.
+    """Results of one detection run: windows evaluated, events written by kind, failed detectors with their message.
 
     `open` and what follows it are of the open findings afterwards, by detector and severity.
     """
@@ -352,7 +352,7 @@ class CoverageReport:
 
 @dataclass(frozen=True, slots=True)
 class DeliverReport:
-    """What one delivery of events to the sinks did, by sink; `errors` are why a sink takes none at present."""
+    """Results of one delivery, by sink; `errors` are the reasons of sinks that accept no events at present."""
 
     events: Mapping[str, int] = counter("sink_events", "Events that a sink accepted.", "sink")
     failures: Mapping[str, int] = counter("sink_failures", "Failed attempts to send to a sink.", "sink")

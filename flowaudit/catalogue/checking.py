@@ -1,4 +1,4 @@
-"""What makes a query sound, found out on a lake whose tables are empty."""
+"""The checks of a query, made on a lake whose tables are empty."""
 
 from __future__ import annotations
 

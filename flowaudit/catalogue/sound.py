@@ -137,5 +137,5 @@ def _write(marks: Iterable[str]) -> None:
 
 
 def _is_private(found: os.stat_result) -> bool:
-    """Tell whether nobody else can have written there."""
+    """Return whether only this user can have written there."""
     return found.st_uid == os.geteuid() and not found.st_mode & (stat.S_IWGRP | stat.S_IWOTH)

@@ -63,7 +63,7 @@ def dotted(loc: tuple[int | str, ...]) -> str:
 
 
 def _unknown(place: str, known: Sequence[str]) -> str:
-    """What to do about a key that does not exist: the nearest beside it, the same one elsewhere, or all beside it."""
+    """Return a hint for an unknown key: the nearest beside it, the same one elsewhere, or all beside it."""
     if place in NOT_YET:
         return "is not supported in this version: remove it"
     parent, name = _split(re.sub(r"^detectors\.[^.]+", "detectors.ID", re.sub(r"\[\d+\]", "[]", place)))

@@ -23,7 +23,7 @@ from urllib3.exceptions import HTTPError
 from flowaudit.sinks.addresses import Network, may_connect
 
 Found: TypeAlias = Sequence[tuple[Any, ...]]
-"""What `socket.getaddrinfo` returns."""
+"""The result of `socket.getaddrinfo`."""
 Resolver: TypeAlias = Callable[[str, int], Found]
 """A host and a port → its addresses."""
 

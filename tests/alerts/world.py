@@ -213,7 +213,7 @@ class World:
         deadline = time.monotonic() + patience
         while not (found := look()):
             if time.monotonic() > deadline:
-                pytest.fail(f"in vain: {what}\n{self._state()}")
+                pytest.fail(f"timed out: {what}\n{self._state()}")
             time.sleep(0.1)
         return found
 
