@@ -21,9 +21,9 @@ import pyarrow as pa
 from flowaudit import findings, sentences, sql
 from flowaudit.catalogue import Catalogue, Detector
 from flowaudit.config import Mute
-from flowaudit.errors import LakeConflict, QueryError
+from flowaudit.errors import QueryError
 from flowaudit.findings import Covered, Look
-from flowaudit.lake import Lake, Log
+from flowaudit.lake import Lake, Log, retried
 from flowaudit.model import DetectReport, Sighting, Window
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -49,8 +49,6 @@ WHERE owner IN (
 """Interfaces that the inventory has come to know as no workload's, maybe after their records were looked at."""
 LIMITS = sql.Limits()
 """What one query of a detector may use."""
-TRIES = 5
-"""How often a detect starts over because another process wrote findings at the same moment."""
 
 
 def hidden(_key: Mapping[str, Any], _window: Window) -> bool:
@@ -79,15 +77,12 @@ def detect(  # noqa: PLR0913  all that a run depends on, most of it by name
     started = time.monotonic()
     lake.create()
     chosen = [d for d in catalogue.detectors.values() if only is None or d.id in only]
-    for attempt in range(1, TRIES + 1):
-        try:
-            run = _Run(lake, catalogue, stop or Event(), now or datetime.now(UTC))
-            report = run.run(chosen, window, mutes, covered)
-            return replace(report, seconds=round(time.monotonic() - started, 3))
-        except LakeConflict:
-            if attempt == TRIES:
-                raise
-    raise AssertionError
+
+    def once() -> DetectReport:
+        run = _Run(lake, catalogue, stop or Event(), now or datetime.now(UTC))
+        return run.run(chosen, window, mutes, covered)
+
+    return replace(retried(once), seconds=round(time.monotonic() - started, 3))
 
 
 @dataclass(slots=True)

@@ -7,28 +7,25 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import reduce
 from threading import Event
 from typing import Any, Protocol, TypeVar
 
-from flowaudit.errors import LakeConflict
 from flowaudit.inventory import history
 from flowaudit.inventory.asking import Asker
 from flowaudit.inventory.attribution import Beginning, Rules, attribute
 from flowaudit.inventory.interfaces import interfaces
 from flowaudit.inventory.network import networks
 from flowaudit.inventory.workloads import workloads
-from flowaudit.lake import Lake
+from flowaudit.lake import Lake, retried
 from flowaudit.model import DiscoverReport
 from flowaudit.topology import Discovery, Interface, Network, Owner
 
 T = TypeVar("T")
 
-TRIES = 5
-"""How often what was found is compared anew because another process wrote at the same moment."""
 OWNERS = {"nat_gateway": Owner.NAT_GATEWAY}
 """Gateways that have interfaces, and what these are."""
 ENDPOINTS = {"Interface": Owner.VPC_ENDPOINT, "GatewayLoadBalancer": Owner.GATEWAY_LOAD_BALANCER_ENDPOINT}
@@ -61,7 +58,7 @@ def discover(
     lake.create()
     reports = [_region(lake, place, rules, now, stop or Event()) for place in places]
     report = reduce(_plus, reports, DiscoverReport())
-    unlisted = _again(lambda: _unlisted(lake, rules, now))
+    unlisted = retried(lambda: _unlisted(lake, rules, now))
     return replace(report, unlisted=unlisted, seconds=round(time.monotonic() - started, 3))
 
 
@@ -91,7 +88,7 @@ def _region(lake: Lake, place: Place, rules: Rules, now: datetime, stop: Event) 
         gaps=ask.gaps,
         calls=ask.calls,
     )
-    return _report(discovery, _again(lambda: history.record(lake, discovery)))
+    return _report(discovery, retried(lambda: history.record(lake, discovery)))
 
 
 def _places(found: Iterable[Interface] | None) -> tuple[Mapping[str, tuple[str, ...]] | None, Mapping[str, str] | None]:
@@ -138,17 +135,6 @@ def _unlisted(lake: Lake, rules: Rules, now: datetime) -> int:
     found, batch = history.unlisted(lake)
     attributed = attribute(found, (), {}, {}, rules, now)
     return history.record_unlisted(lake, attributed, batch, now)
-
-
-def _again(write: Callable[[], T]) -> T:
-    """Write, and start over where another process has written at the same moment."""
-    for attempt in range(1, TRIES + 1):
-        try:
-            return write()
-        except LakeConflict:
-            if attempt == TRIES:
-                raise
-    raise AssertionError
 
 
 def _report(found: Discovery, changes: Mapping[str, int]) -> DiscoverReport:

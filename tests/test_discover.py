@@ -21,10 +21,11 @@ from flowaudit import sql
 from flowaudit.app import App, Region
 from flowaudit.collect import collect
 from flowaudit.config import Config
-from flowaudit.discover import TRIES, discover
+from flowaudit.discover import discover
 from flowaudit.errors import LakeConflict, Stopped
 from flowaudit.inventory import history
 from flowaudit.lake import Log
+from flowaudit.lake.log import TRIES
 from flowaudit.model import DiscoverReport
 from flowaudit.simulate.cloud import ACCOUNT, REGION, Cloud, build
 from flowaudit.sources.local import LocalSource

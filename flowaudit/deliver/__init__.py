@@ -18,8 +18,8 @@ import pyarrow as pa
 from flowaudit.config import SinkSettings
 from flowaudit.deliver.channel import Channel, letter
 from flowaudit.deliver.events import Log, trial
-from flowaudit.errors import ConfigError, LakeConflict, SinkError
-from flowaudit.lake import Lake
+from flowaudit.errors import ConfigError, SinkError
+from flowaudit.lake import Lake, retried
 from flowaudit.model import DeliverReport
 from flowaudit.schema import DEAD_LETTERS
 from flowaudit.sinks import Event, Sink
@@ -30,8 +30,6 @@ WAIT, WAIT_ONCE = 4.0, 60.0
 """Seconds that one delivery waits for sinks: on schedule, and where it is to end with everything sent."""
 KEPT = timedelta(minutes=15)
 """How long sinks that keep no history get resolved findings: as Prometheus does (`resolvedRetention`)."""
-TRIES = 5
-"""How often progress is committed anew because another process wrote at the same moment."""
 
 
 class Deliverer:
@@ -178,13 +176,8 @@ def _application(sink: str) -> str:
 
 def _write(lake: Lake, letters: Sequence[dict[str, object]], marks: dict[str, int]) -> None:
     """Append dead letters and move watermarks; once more if another process came first."""
-    for attempt in range(1, TRIES + 1):
-        try:
-            return lake.log("dead_letters").commit(pa.Table.from_pylist(list(letters), DEAD_LETTERS), marks)
-        except LakeConflict:
-            if attempt == TRIES:
-                raise
-    raise AssertionError
+    rows = pa.Table.from_pylist(list(letters), DEAD_LETTERS)
+    retried(lambda: lake.log("dead_letters").commit(rows, marks))
 
 
 # --- for people -------------------------------------------------------------------------------------------------------

@@ -8,14 +8,11 @@ from datetime import datetime
 import pyarrow as pa
 
 from flowaudit import sql
-from flowaudit.errors import ConfigError, LakeConflict
+from flowaudit.errors import ConfigError
 from flowaudit.findings.lifecycle import CONFIG, OPEN, RESOLVED, Row, Story
 from flowaudit.findings.past import standing
-from flowaudit.lake import Lake
+from flowaudit.lake import Lake, retried
 from flowaudit.schema import FINDINGS
-
-TRIES = 5
-"""How often a mute starts over because another process wrote findings at the same moment."""
 
 
 def mute(lake: Lake, id: str, until: datetime, owner: str, reason: str, now: datetime) -> None:
@@ -53,7 +50,8 @@ def unmute(lake: Lake, id: str, now: datetime) -> None:
 
 def _write(lake: Lake, id: str, change: Callable[[Story, Row], None], now: datetime) -> None:
     """Append the event that `change` makes of the finding as it stands; once more if another process came first."""
-    for attempt in range(1, TRIES + 1):
+
+    def once() -> None:
         log = lake.log("findings")
         with sql.connect(lake, tables=("findings",)) as connection:
             row = standing(connection, id)
@@ -61,9 +59,6 @@ def _write(lake: Lake, id: str, change: Callable[[Story, Row], None], now: datet
             raise ConfigError(f"there is no finding {id!r}: `flowaudit findings` lists them")
         story = Story(id, row, (), now)
         change(story, row)
-        try:
-            return log.commit(pa.Table.from_pylist(story.events, FINDINGS), {})
-        except LakeConflict:
-            if attempt == TRIES:
-                raise
-    raise AssertionError
+        log.commit(pa.Table.from_pylist(story.events, FINDINGS), {})
+
+    retried(once)

@@ -21,11 +21,11 @@ from deltalake.fs import DeltaStorageHandler
 from flowaudit.errors import LakeError
 from flowaudit.lake.batch import Batch, Known, known, last
 from flowaudit.lake.files import TableFiles, Written
-from flowaudit.lake.log import Log
+from flowaudit.lake.log import Log, retried
 from flowaudit.model import Window
 from flowaudit.schema import TABLES
 
-__all__ = ["Batch", "Known", "Lake", "Log", "TableFiles", "Written"]
+__all__ = ["Batch", "Known", "Lake", "Log", "TableFiles", "Written", "retried"]
 
 UNREADABLE = "cannot be read"
 

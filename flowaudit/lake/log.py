@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, TypeVar
 
 import pyarrow as pa
 from deltalake.exceptions import CommitFailedError
@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from flowaudit.lake import Lake
 
 
+T = TypeVar("T")
+
+TRIES = 5
+"""How often a write starts over because another process wrote to the same table at the same moment."""
 NUMBER = "event_number"
 """The column that numbers a log's rows: a reader that has come to one of them follows from there."""
 
@@ -70,3 +74,16 @@ class Log:
             return rows
         numbers = pa.array(range(self._number + 1, self._number + 1 + rows.num_rows), pa.int64())
         return rows.set_column(index, rows.schema.field(index), numbers)
+
+
+def retried(write: Callable[[], T]) -> T:
+    """Return the result of `write`, which starts over as long as another process commits first.
+
+    `write` has to read what it decides on anew each time. Raises LakeConflict after `TRIES` attempts.
+    """
+    for _ in range(TRIES - 1):
+        try:
+            return write()
+        except LakeConflict:
+            continue
+    return write()
