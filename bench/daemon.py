@@ -305,7 +305,7 @@ def _receiver(received: dict[str, float]) -> Iterator[int]:
             self.end_headers()
 
         def log_message(self, format: str, *args: object) -> None:
-            """Say nothing of each request."""
+            """Log nothing for each request."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     thread = Thread(target=server.serve_forever, args=(0.1,), name="webhook", daemon=True)

@@ -134,7 +134,7 @@ def _sink(app: App, name: str) -> tuple[Sink, SinkSettings]:
     for sink, settings in app.sinks:
         if settings.name == name:
             return sink, settings
-    names = [settings.name for settings in app.config.sinks]
+    names = [settings.name for _, settings in app.sinks]
     some = f": there are {', '.join(names)}" if names else ": no [[sinks]] are configured, see docs/sinks.md"
     hint = closest(name, names) or some
     raise ConfigError(f"no sink {name!r}{hint}")

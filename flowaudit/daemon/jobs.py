@@ -11,7 +11,7 @@ from typing import Any
 
 from flowaudit import __version__
 from flowaudit.app import App
-from flowaudit.daemon.stages import STAGES, Run, Stage, labels
+from flowaudit.daemon.stages import STAGES, Run, labels
 from flowaudit.errors import FlowauditError
 from flowaudit.metrics import Metrics
 
@@ -102,12 +102,8 @@ class Jobs:
         """Return why there is nothing to rely on yet, None if there is; raises LakeError."""
         if self._stop.is_set():
             return "stopping"
-        for stage in filter(_is_needed, STAGES):
-            if stage.name not in self._done:
+        for stage in STAGES:
+            if stage.is_needed and stage.name not in self._done:
                 trouble = self._trouble.get(stage.name)
                 return f"no {stage.name} has succeeded yet" + (f": {trouble}" if trouble else "")
         return None if self._app.lake.exists() else f"there is no lake at {self._app.lake.uri} any more"
-
-
-def _is_needed(stage: Stage) -> bool:
-    return stage.is_needed

@@ -7,7 +7,7 @@ see: `Event.id`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -15,8 +15,10 @@ from typing import Protocol
 from flowaudit.exchange import Case
 from flowaudit.model import FindingEvent
 
-__all__ = ["MESSAGES", "Event", "Result", "Sink"]
+__all__ = ["LONGEST_PAUSE", "MESSAGES", "Event", "Result", "Sink", "each"]
 
+LONGEST_PAUSE = 3600.0
+"""Seconds: no receiver makes a sink wait longer, whatever its `Retry-After` says."""
 MESSAGES = frozenset(FindingEvent) - {FindingEvent.SEEN}
 """The events that are messages by default: all but `seen`, which repeats with each window of an ongoing finding."""
 
@@ -54,6 +56,11 @@ class Result:
 
     refused: Mapping[str, str] = field(default_factory=dict)
     failed: Mapping[str, str] = field(default_factory=dict)
+
+
+def each(events: Sequence[Event], post: Callable[[Event], str | None]) -> Result:
+    """Return the result of sending events one by one: `post` returns why an event is refused, None if it is not."""
+    return Result(refused={event.id: refusal for event in events if (refusal := post(event)) is not None})
 
 
 class Sink(Protocol):

@@ -14,11 +14,9 @@ from urllib.parse import urlsplit
 
 from flowaudit.errors import SinkError
 from flowaudit.exchange.case import clean
-from flowaudit.sinks import Event, Result
+from flowaudit.sinks import LONGEST_PAUSE, Event, Result
 from flowaudit.sinks.aws_codes import CLASSES, CODES, DENIED, ENTRY, FAILED, KMS, MALFORMED, OTHER, UNREACHABLE
 
-LONGEST_PAUSE = 3600.0
-"""Seconds: no answer makes a sink wait longer."""
 MOST_WORDS = 300
 """Characters of AWS's own words that are repeated."""
 

@@ -20,6 +20,7 @@ from flowaudit import __version__
 from flowaudit.config.sinks import HttpSink, Secret
 from flowaudit.errors import ConfigError, SinkDisabled, SinkError
 from flowaudit.exchange.case import clean
+from flowaudit.sinks import LONGEST_PAUSE
 from flowaudit.sinks.connection import FAILURES, ConnectionPolicy, Resolver, connect, reason
 
 Clock: TypeAlias = Callable[[], float]
@@ -31,8 +32,6 @@ MOST_REASON = 200
 """Characters of an answer that are passed on."""
 SHORTEST_TOKEN = 8
 """Characters from which on a part of a URL may be a secret."""
-LONGEST_PAUSE = 3600.0
-"""Seconds: no receiver makes a sink wait longer."""
 REFUSED = frozenset({400, 413, 414, 415, 422})
 """Answers that are about the event, and would be the same again."""
 GONE = 410

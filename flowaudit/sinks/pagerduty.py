@@ -11,7 +11,7 @@ from flowaudit.config.sinks import PagerDutySink
 from flowaudit.errors import SinkError
 from flowaudit.exchange.case import PRODUCT, clean, stamp
 from flowaudit.model import FindingEvent
-from flowaudit.sinks import MESSAGES, Event, Result
+from flowaudit.sinks import MESSAGES, Event, Result, each
 from flowaudit.sinks.document import document, encode
 from flowaudit.sinks.http import Client, Clock, origin, place
 
@@ -40,8 +40,7 @@ class PagerDuty:
 
     def send(self, events: Sequence[Event]) -> Result:
         """Enqueue each event; raises SinkError, ConfigError."""
-        refused = {event.id: refusal for event in events if (refusal := self._post(event)) is not None}
-        return Result(refused=refused)
+        return each(events, self._post)
 
     def _post(self, event: Event) -> str | None:
         routing_key = self._settings.routing_key.read()

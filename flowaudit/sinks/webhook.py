@@ -13,7 +13,7 @@ from typing import ClassVar
 from flowaudit.config.sinks import Secret, WebhookSink
 from flowaudit.errors import ConfigError
 from flowaudit.model import FindingEvent
-from flowaudit.sinks import MESSAGES, Event, Result
+from flowaudit.sinks import MESSAGES, Event, Result, each
 from flowaudit.sinks.document import document, encode
 from flowaudit.sinks.http import Client, Clock, origin, place, read_url
 
@@ -42,8 +42,7 @@ class Webhook:
 
     def send(self, events: Sequence[Event]) -> Result:
         """Post each event; raises SinkError, SinkDisabled, ConfigError."""
-        refused = {event.id: refusal for event in events if (refusal := self._post(event)) is not None}
-        return Result(refused=refused)
+        return each(events, self._post)
 
     def _post(self, event: Event) -> str | None:
         body = encode(_body(event))

@@ -1,4 +1,4 @@
-"""A leak is told of by Prometheus and Alertmanager and by flowaudit's own sinks, each a real process, until it is over.
+"""Prometheus, Alertmanager and flowaudit's own sinks, each a real process, report a leak until it is over.
 
 A story is a test; its steps are the functions before it, each of which begins where the one before it ended.
 """
@@ -160,7 +160,7 @@ def the_daemon_is_killed(there: World) -> None:
 
 
 def test_no_event_is_lost(running: World) -> None:
-    """What a sink could not take, and a daemon that was killed could not send, arrives under one key."""
+    """An event that a sink could not take, and a killed daemon could not send, arrives under one key."""
     a_sink_is_down(running)
     the_daemon_is_killed(running)
 
@@ -192,7 +192,7 @@ def test_the_demo_can_be_scraped(everything: World) -> None:
 
 
 def found(there: World) -> set[tuple[str, str, str, str]]:
-    """Return the findings that Alertmanager told of: detector, alert, who was told, and where they were found."""
+    """Return the alerts of findings that Alertmanager sent: detector, alert, receiver and instance."""
     return {
         (alert["labels"]["detector"], name, path, alert["labels"]["instance"])
         for _, name, path in PLANTED

@@ -93,7 +93,7 @@ def test_without_data_each_alert_is_looked_at() -> None:
 
 
 def test_the_rendered_files_are_up_to_date() -> None:
-    """What is committed is what scripts/rules renders."""
+    """The committed rules are those that scripts/rules renders."""
     checked = render("--check")
     assert (checked.returncode, checked.stderr) == (0, "")
 

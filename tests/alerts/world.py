@@ -222,13 +222,13 @@ class World:
         return len(self.told.accepted), len(self._hooked())
 
     def notices(self, status: str, name: str, after: int = 0, path: str = "/page") -> list[dict[str, Any]]:
-        """Return the alerts of a name that Alertmanager told of: `firing` or `resolved`."""
+        """Return the alerts of a name that Alertmanager sent, `firing` or `resolved`."""
         told = [one for one in self.told.accepted[after:] if one.path == path]
         alerts = [alert for one in told for alert in one.json["alerts"]]
         return [each for each in alerts if each["status"] == status and each["labels"]["alertname"] == name]
 
     def names(self) -> set[str]:
-        """Return the names of all alerts that Alertmanager told of."""
+        """Return the names of all alerts that Alertmanager sent."""
         return {alert["labels"]["alertname"] for one in self.told.accepted for alert in one.json["alerts"]}
 
     def deliveries(self, event: str = "", after: int = 0) -> list[Delivery]:
