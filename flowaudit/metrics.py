@@ -57,8 +57,12 @@ class Metrics:
         stages: Mapping[str, Any],
         labels: Labels | None = None,
         registry: CollectorRegistry | None = None,
+        others: Iterable[Any] = (),
     ) -> None:
-        """Set up all metrics, at zero wherever labels are known; `stages` gives each name its report before any run."""
+        """Set up all metrics, at zero wherever labels are known.
+
+        `stages` gives each name its report before any run; `others` are reports of what is no stage.
+        """
         self.registry = registry or CollectorRegistry()
         for of_the_process in (ProcessCollector, PlatformCollector, GCCollector):
             of_the_process(registry=self.registry)
@@ -77,7 +81,7 @@ class Metrics:
             "flowaudit_catalogue_errors", "Errors in query files, which are left out.", registry=self.registry
         )
         self._reported: dict[str, _Reported] = {}
-        for report in stages.values():
+        for report in (*stages.values(), *others):
             for metric, _ in metrics(report):
                 self._reported[metric.name] = _Reported(metric, (labels or {}).get(metric.labels, ()), self.registry)
             self.record(report)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 from typing import Any, Literal, TypeAlias
 
@@ -43,12 +43,12 @@ def counter(name: str, help: str, *labels: str, of: Of = _as_it_is, empty: type 
     return scraped(Metric("counter", name, help, labels, of=of), dict if labels and empty is int else empty)
 
 
-def gauge(name: str, help: str, *labels: str, of: Of = _as_it_is, empty: type = int) -> Any:  # noqa: ANN401
+def gauge(name: str, help: str, *labels: str, of: Of = _as_it_is, empty: Callable[[], Any] = int) -> Any:  # noqa: ANN401
     """Return a report's field that is scraped as a gauge; with labels it is a mapping, else `empty()` at first."""
     return scraped(Metric("gauge", name, help, labels, of=of), dict if labels and empty is int else empty)
 
 
-def scraped(metric: Metric, empty: type) -> Any:  # noqa: ANN401
+def scraped(metric: Metric, empty: Callable[[], Any]) -> Any:  # noqa: ANN401
     """Return a report's field that is scraped as `metric`."""
     return field(default_factory=empty, metadata={"metric": metric})
 
@@ -373,3 +373,37 @@ class DeliverReport:
         """Return what `run --once --format json` prints of it: events by sink."""
         names = ("events", "pending", "dead_letters")
         return {name: dict(getattr(self, name)) for name in names} | {"errors": dict(self.errors)}
+
+
+@dataclass(frozen=True, slots=True)
+class JobStatus:
+    """State of a job of the daemon; times are None before the first.
+
+    `seconds` and `error` are of the last run that ended: `error` is its last failure or warning, "" where it had none.
+    `summary` is that of the last report.
+    """
+
+    name: str
+    every: timedelta
+    is_running: bool = False
+    started: datetime | None = None
+    ended: datetime | None = None
+    succeeded: datetime | None = None
+    seconds: float | None = None
+    error: str = ""
+    summary: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class WebReport:
+    """Results of the HTTP server since the report before."""
+
+    requests: Mapping[str, int] = counter("http_requests", "HTTP requests by status.", "status")
+    dropped: int = counter(
+        "http_connections_dropped", "HTTP connections closed because there were too many, or one took too long."
+    )
+    is_config_current: bool = gauge(
+        "web_config_last_reload_successful",
+        "0: the web configuration file has a mistake, and what it said before still holds. 1: it was read.",
+        empty=lambda: True,
+    )

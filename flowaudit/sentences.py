@@ -41,6 +41,19 @@ def volume(size: float) -> str:
     return f"{size:.1f} PB"
 
 
+def count(number: int, noun: str) -> str:
+    """Return a number of things: 1 flow, 1,234 flows."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def ago(moment: datetime, now: datetime) -> str:
+    """Return how long ago something was, or, after two days, its date."""
+    minutes = int((now - moment).total_seconds() // 60)
+    if minutes >= 2 * 24 * 60:
+        return f"{moment:%Y-%m-%d}"
+    return f"{minutes // 60}h ago" if minutes >= 60 else f"{max(minutes, 0)}m ago"  # noqa: PLR2004
+
+
 def _parts(template: str) -> Iterator[tuple[str, str, str]]:
     for _, name, spec, conversion in Formatter().parse(template):
         if name is not None:

@@ -27,6 +27,7 @@ from typing import Any
 import pytest
 import structlog
 from apscheduler.events import EVENT_JOB_EXECUTED, JobEvent
+from flowaudit.daemon.http import Answer, Request, Server
 
 from flowaudit import daemon as daemon_room
 from flowaudit.app import App
@@ -34,7 +35,6 @@ from flowaudit.collect import collect
 from flowaudit.config import Config
 from flowaudit.coverage import State
 from flowaudit.daemon import Daemon, configure, run, stages
-from flowaudit.daemon.http import Answer, Request, Server
 from flowaudit.daemon.jobs import Jobs
 from flowaudit.daemon.stages import Covering, Run
 from flowaudit.errors import ConfigError, DaemonError, Stopped

@@ -14,10 +14,9 @@ import botocore.session
 import pytest
 from botocore import xform_name
 
-from flowaudit.cli import told
 from flowaudit.cli.output import plain
 from flowaudit.errors import ConfigError
-from flowaudit.explain import Explanation, about
+from flowaudit.explain import Explanation, about, words
 from flowaudit.explain.network import _match
 from flowaudit.explain.remedy import RECOMMENDED, _destination, command
 from flowaudit.findings import Finding
@@ -347,7 +346,7 @@ def test_the_workload_is_named_with_its_evidence(scene: Scene) -> None:
 def test_a_description_that_is_the_evidence_is_told_once(scene: Scene) -> None:
     """Words that `owner` rests on need not be said again."""
     scene.look(network(to("nat-0a")), interface(description="ENI of notebook", evidence="it says 'ENI of notebook'"))
-    told_of = [sentence for _, sentences in told.sections(scene.explain()) for sentence in sentences]
+    told_of = [sentence for _, sentences in words.sections(scene.explain()) for sentence in sentences]
     assert [each for each in told_of if "ENI of notebook" in each] == ["Owner sagemaker: it says 'ENI of notebook'."]
 
 

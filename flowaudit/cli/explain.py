@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from flowaudit.cli import told
 from flowaudit.cli.findings import the_one
 from flowaudit.cli.options import app_of, finding_ids, lake_of
 from flowaudit.cli.output import Format, printable, write_one
 from flowaudit.errors import ConfigError
+from flowaudit.explain import words
 
 if TYPE_CHECKING:
     from flowaudit.app import App
@@ -87,8 +87,8 @@ def _question(app: App, finding: str | None, interface: str | None, remote: str 
 
 def _page(answer: Explanation) -> Iterator[str]:
     """Yield the lines of a page."""
-    yield from _wrapped(told.headline(answer), "")
-    for heading, sentences in told.sections(answer):
+    yield from _wrapped(words.headline(answer), "")
+    for heading, sentences in words.sections(answer):
         yield f"\n{heading}"
         for sentence in sentences:
             yield from _wrapped(sentence)
@@ -99,7 +99,7 @@ def _page(answer: Explanation) -> Iterator[str]:
         yield from _remedy(remedy)
     if answer.others:
         yield "\nIts other remotes"
-        yield from (line for other in answer.others for line in _wrapped(told.other(other)))
+        yield from (line for other in answer.others for line in _wrapped(words.other(other)))
 
 
 def _remedy(remedy: Remedy) -> Iterator[str]:

@@ -5,14 +5,9 @@ Log files hold what strangers wrote, so nothing of it reaches a terminal as a co
 
 from __future__ import annotations
 
-import json
-import math
-import re
 import sys
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
-from decimal import Decimal
 from enum import StrEnum
 from shutil import copyfileobj, get_terminal_size
 from tempfile import SpooledTemporaryFile
@@ -21,8 +16,9 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from flowaudit.errors import ConfigError, QueryError
-from flowaudit.sentences import volume
+from flowaudit.errors import ConfigError
+from flowaudit.formats import as_text, distinct, json_text, plain, printable, rows, to_csv, values, wordless
+from flowaudit.sentences import ago, count, volume
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -52,7 +48,6 @@ LEAST_WIDTH = 12
 SPOOLED = 64 << 20
 """Bytes of a JSON document that are held in memory until it is known to be whole."""
 STYLES = {"critical": "bold red", "high": "red", "medium": "yellow", "low": "cyan"}
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 
 
 class Format(StrEnum):
@@ -86,11 +81,6 @@ def say(text: str) -> None:
     print("\n".join(map(printable, text.splitlines())), file=sys.stderr)
 
 
-def printable(text: str) -> str:
-    """Return text with its control characters, line ends among them, as escapes."""
-    return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
-
-
 @dataclass(frozen=True, slots=True)
 class Column:
     """A column of cells that are ready to be shown; `right` is where numbers stand."""
@@ -105,12 +95,13 @@ def write(table: pa.Table, format: Format, documents: Collection[str] = ()) -> N
 
     Raises QueryError where a value, such as a year beyond 9999, cannot be printed.
     """
-    table = _with_distinct_names(table)
+    table = distinct(table)
     match format:
         case Format.JSON | Format.NDJSON:
-            write_objects(_rows(table, documents), format)
+            write_objects(rows(table, documents), format)
         case Format.CSV:
-            _write_csv(table)
+            sys.stdout.flush()
+            to_csv(table, sys.stdout.buffer)
         case Format.PARQUET:
             _write_parquet(table)
         case Format.MARKDOWN:
@@ -122,7 +113,7 @@ def write(table: pa.Table, format: Format, documents: Collection[str] = ()) -> N
 def write_objects(objects: Iterable[Mapping[str, Any]], format: Format) -> None:
     """Print plain objects: one a line in NDJSON, else as one list."""
     if format is Format.NDJSON:
-        sys.stdout.writelines(f"{_json(one)}\n" for one in objects)
+        sys.stdout.writelines(f"{json_text(one)}\n" for one in objects)
     else:
         _print_json(objects)
 
@@ -130,13 +121,15 @@ def write_objects(objects: Iterable[Mapping[str, Any]], format: Format) -> None:
 def write_one(row: Mapping[str, Any], format: Format) -> None:
     """Print one thing: an object in the JSON formats, else a table of one row, or its facts below each other."""
     if format in (Format.JSON, Format.NDJSON):
-        print(_json(plain(row)))
+        print(json_text(plain(row)))
     elif format is Format.TABLE:
         facts(row)
     else:
         import pyarrow as pa
 
-        cells = {name: _text(plain(value)) if isinstance(value, dict | list) else value for name, value in row.items()}
+        cells = {
+            name: as_text(plain(value)) if isinstance(value, dict | list) else value for name, value in row.items()
+        }
         write(pa.Table.from_pylist([cells]), format)
 
 
@@ -153,7 +146,7 @@ def _words(value: Any) -> str:  # noqa: ANN401
         return ", ".join(f"{name} {_words(member)}" for name, member in value.items()) or "none"
     if isinstance(value, list):
         return ", ".join(map(_words, value)) or "none"
-    return _text(value)
+    return as_text(value)
 
 
 def columns(table: pa.Table) -> list[Column]:
@@ -163,7 +156,7 @@ def columns(table: pa.Table) -> list[Column]:
     return [
         Column(
             field.name,
-            [printable(_text(plain(value))) for value in _values(column)],
+            [printable(as_text(plain(value))) for value in values(column)],
             pa.types.is_integer(field.type) or pa.types.is_floating(field.type) or pa.types.is_decimal(field.type),
         )
         for field, column in zip(table.schema, table.columns, strict=True)
@@ -191,91 +184,14 @@ def tell(prose: str) -> None:
         print(f"\n{fill(printable(' '.join(paragraph.split())), width)}")
 
 
-def count(number: int, noun: str) -> str:
-    """Return a number of things: 1 flow, 1,234 flows."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
-def ago(moment: datetime, now: datetime) -> str:
-    """Return how long ago something was, or, after two days, its date."""
-    minutes = int((now - moment).total_seconds() // 60)
-    if minutes >= 2 * 24 * 60:
-        return f"{moment:%Y-%m-%d}"
-    return f"{minutes // 60}h ago" if minutes >= 60 else f"{max(minutes, 0)}m ago"  # noqa: PLR2004
-
-
-def plain(value: Any) -> Any:  # noqa: ANN401, C901, PLR0911  one line for each kind of value that SQL has
-    """Return a value as JSON can hold it: times RFC 3339 in UTC, NaN and infinity null, bytes as hex digits."""
-    match value:
-        case None | bool() | int() | str():
-            return value
-        case float():
-            return value if math.isfinite(value) else None
-        case Decimal():
-            return int(value) if value == value.to_integral_value() else float(value)
-        case datetime():
-            return value.replace(tzinfo=None).isoformat() + "Z"  # all times in the lake and its SQL are UTC
-        case date() | time():
-            return value.isoformat()
-        case timedelta():
-            return value.total_seconds()
-        case bytes():
-            return value.hex()
-        case dict():
-            return {str(plain(name)): plain(member) for name, member in value.items()}
-        case tuple() if hasattr(value, "nanoseconds"):  # Arrow's interval
-            months, days, nanoseconds = value
-            return f"P{months}M{days}DT{nanoseconds / 1e9:.9f}".rstrip("0").rstrip(".") + "S"
-        case list() | tuple():
-            return [plain(member) for member in value]
-        case _:
-            return str(value)
-
-
-def _text(value: Any) -> str:  # noqa: ANN401
-    """Return a plain value as the text of a cell."""
-    if value is None:
-        return ""
-    return value if isinstance(value, str) else _json(value)
-
-
-def _json(value: Any) -> str:  # noqa: ANN401
-    return json.dumps(value, separators=(", ", ": "))
-
-
 def _print_json(rows: Iterable[Mapping[str, Any]]) -> None:
     """Print a list of objects, one a line; nothing at all where one of them cannot be printed."""
     with SpooledTemporaryFile(mode="w+", max_size=SPOOLED, encoding="ascii") as document:
         for number, row in enumerate(rows):
-            document.write(f"{',' if number else '['}\n{_json(row)}")
+            document.write(f"{',' if number else '['}\n{json_text(row)}")
         document.write("\n]\n" if document.tell() else "[]\n")
         document.seek(0)
         copyfileobj(document, sys.stdout)
-
-
-def _rows(table: pa.Table, documents: Collection[str]) -> Iterator[dict[str, Any]]:
-    """Yield rows as plain objects."""
-    for batch in table.to_batches(max_chunksize=4096):
-        values = [_values(column) for column in batch.columns]
-        for row in zip(*values, strict=True):
-            cells = dict(zip(batch.schema.names, map(plain, row), strict=True))
-            yield cells | {name: json.loads(cells[name] or "null") for name in documents if name in cells}
-
-
-def _values(column: pa.Array | pa.ChunkedArray) -> list[Any]:
-    try:
-        return column.to_pylist(maps_as_pydicts="lossy")
-    except (OverflowError, ValueError) as error:
-        message = f"a value cannot be printed: {error}; cast it in the query, as in CAST(… AS VARCHAR)"
-        raise QueryError(message) from error
-
-
-def _with_distinct_names(table: pa.Table) -> pa.Table:
-    names: list[str] = []
-    for name in table.column_names:
-        candidates = (name if n == 1 else f"{name}_{n}" for n in range(1, table.num_columns + 1))
-        names.append(next(candidate for candidate in candidates if candidate not in names))
-    return table.rename_columns(names)
 
 
 def _cut(table: pa.Table) -> pa.Table:
@@ -285,51 +201,14 @@ def _cut(table: pa.Table) -> pa.Table:
     return table.slice(0, MOST_ROWS)
 
 
-def _write_csv(table: pa.Table) -> None:
-    import pyarrow as pa
-    import pyarrow.csv as pa_csv
-
-    wordless = (pa.types.is_nested, pa.types.is_interval, pa.types.is_binary)
-    table = pa.table(
-        [
-            _times(column) if pa.types.is_timestamp(column.type) else _as_text(column, wordless)
-            for column in table.columns
-        ],
-        names=table.column_names,
-    )
-    sys.stdout.flush()
-    pa_csv.write_csv(table, sys.stdout.buffer)
-
-
 def _write_parquet(table: pa.Table) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    wordless = (pa.types.is_interval, pa.types.is_union)
-    table = pa.table([_as_text(column, wordless) for column in table.columns], names=table.column_names)
+    kinds = (pa.types.is_interval, pa.types.is_union)
+    table = pa.table([wordless(column, kinds) for column in table.columns], names=table.column_names)
     sys.stdout.flush()
     pq.write_table(table, sys.stdout.buffer, compression="zstd")
-
-
-def _as_text(column: pa.ChunkedArray, kinds: Iterable[Callable[[pa.DataType], bool]]) -> pa.ChunkedArray:
-    """Return a column as text if its type is one of those that a format has no word for."""
-    import pyarrow as pa
-
-    if not any(is_one(column.type) for is_one in kinds):
-        return column
-    texts = (None if value is None else _text(plain(value)) for value in _values(column))
-    return pa.chunked_array([pa.array(texts, pa.string())])
-
-
-def _times(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Return a column of times as RFC 3339 text."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    column = column.cast(pa.timestamp("us", column.type.tz), safe=False)
-    _values(pa.array([pc.min(column), pc.max(column)]))  # strftime would make up years beyond 9999
-    text = pc.strftime(column, format="%Y-%m-%dT%H:%M:%SZ")
-    return pc.replace_substring_regex(text, pattern=r"\.0+Z$", replacement="Z")
 
 
 def show_markdown(shown: Sequence[Column]) -> None:

@@ -78,7 +78,6 @@ NO_EFFECT_YET = frozenset(
         "lake.retention",
         "schedule.posture",
         "schedule.maintain",
-        "http.web_config",
     }
 )
 """Keys whose names are settled, that are checked, and that no room acts on yet: `no_effect` tells of them."""

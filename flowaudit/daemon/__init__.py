@@ -7,13 +7,13 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from http import HTTPStatus
 from queue import SimpleQueue
 from types import FrameType
+from typing import Any
 
 import structlog
 from apscheduler import events
@@ -23,11 +23,12 @@ from apscheduler.triggers.interval import IntervalTrigger
 
 from flowaudit import __version__
 from flowaudit.app import App
-from flowaudit.daemon.http import Answer, Request, Server
 from flowaudit.daemon.jobs import Cycle, Jobs
 from flowaudit.daemon.log import configure
 from flowaudit.daemon.stages import PATIENCE, STAGES
 from flowaudit.errors import ConfigError, FlowauditError
+from flowaudit.model import JobStatus, WebReport
+from flowaudit.web import Server, WebConfigFile, site
 
 __all__ = ["Cycle", "Daemon", "configure", "run"]
 
@@ -72,6 +73,7 @@ class Daemon:
         self._woken: set[str] = set()
         self.jobs = Jobs(app, self.stop)
         self.metrics = self.jobs.metrics
+        self._web = Web(app, self.jobs)
         problems = app.catalogue.problems
         self.metrics.catalogue_errors(len(problems))
         for problem in problems:
@@ -90,10 +92,9 @@ class Daemon:
 
     def serve(self, started: Callable[[str], None] = lambda _: None) -> None:
         """Run the jobs on their schedule until a signal comes; `started` is told the URL of the endpoints."""
-        http = self._app.config.http
         with _signals() as arrived:
             scheduler = self._schedule(arrived)
-            server = Server(http.host, http.port, self._pages(scheduler))
+            server = self._web.server(scheduler)
             server.start()
             scheduler.start()
             log.info("started", version=__version__, url=server.url, lake=self._app.lake.uri)
@@ -156,37 +157,51 @@ class Daemon:
             self._woken.add(job)
             scheduler.modify_job(job, next_run_time=datetime.now(UTC))
 
-    def _pages(self, scheduler: BackgroundScheduler) -> dict[str, Callable[[Request], Answer]]:
-        return {
-            "/": lambda _: LANDING,
-            "/metrics": self._metrics_page,
-            "/healthz": lambda _: _yes_or_why("" if _alive(scheduler) else "the scheduler has ended"),
-            "/readyz": self._readiness,
-        }
 
-    def _metrics_page(self, request: Request) -> Answer:
-        accept, encoding = (request.headers.get(name, "") for name in ("Accept", "Accept-Encoding"))
-        headers, body = self.metrics.exposition(accept, encoding, request.query.get("name[]", ()))
-        return Answer(body, headers=headers)
+class Web:
+    """The HTTP endpoints, and what they show of the jobs."""
 
-    def _readiness(self, _: Request) -> Answer:
-        try:
-            return _yes_or_why(self.jobs.unready() or "")
-        except FlowauditError as error:
-            return _yes_or_why(str(error))
+    def __init__(self, app: App, jobs: Jobs) -> None:
+        """Load the web configuration; raises ConfigError."""
+        self._app, self._jobs = app, jobs
+        self._scheduler: BackgroundScheduler | None = None
+        self._is_config_current = True
+        self._file = WebConfigFile(app.config.http.web_config, self._reloaded)
 
+    def server(self, scheduler: BackgroundScheduler) -> Server:
+        """Take the address; raises DaemonError where it cannot be had."""
+        self._scheduler = scheduler
+        http, pages = self._app.config.http, site(self._app, self, self._file, self._answered)
+        return Server(http.host, http.port, pages, self._file, self._dropped)
 
-LANDING = Answer(
-    b"<!doctype html><title>flowaudit</title><h1>flowaudit</h1><ul>"
-    b'<li><a href="/metrics">metrics</a><li><a href="/healthz">health</a><li><a href="/readyz">readiness</a></ul>\n',
-    headers={"Content-Type": "text/html; charset=utf-8"},
-)
+    def exposition(self, accept: str, accept_encoding: str, names: Sequence[str]) -> tuple[Mapping[str, str], bytes]:
+        """Return headers and body of the metrics page."""
+        return self._jobs.metrics.exposition(accept, accept_encoding, names)
 
+    def unhealthy(self) -> str:
+        """Return why the process should be restarted, "" if it should not."""
+        return "" if self._scheduler and _alive(self._scheduler) else "the scheduler has ended"
 
-def _yes_or_why(why: str) -> Answer:
-    if not why:
-        return Answer(b"ok\n")
-    return Answer(f"{' '.join(why.split())}\n".encode(), HTTPStatus.SERVICE_UNAVAILABLE)
+    def unready(self) -> str:
+        """Return why there is nothing to rely on yet, "" if there is; raises LakeError."""
+        return self._jobs.unready()
+
+    def jobs(self) -> Sequence[JobStatus]:
+        """Return the state of each job."""
+        return self._jobs.status()
+
+    def _answered(self, status: int) -> None:
+        self._record(requests={str(status): 1})
+
+    def _dropped(self) -> None:
+        self._record(dropped=1)
+
+    def _reloaded(self, success: bool) -> None:
+        self._is_config_current = success
+        self._record()
+
+    def _record(self, **counted: Any) -> None:  # noqa: ANN401  fields of WebReport
+        self._jobs.metrics.record(WebReport(is_config_current=self._is_config_current, **counted))
 
 
 def _alive(scheduler: BackgroundScheduler) -> bool:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from threading import Event
 from typing import Any
 
@@ -14,6 +15,7 @@ from flowaudit.app import App
 from flowaudit.daemon.stages import STAGES, Run, labels
 from flowaudit.errors import FlowauditError
 from flowaudit.metrics import Metrics
+from flowaudit.model import JobStatus, WebReport
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +50,10 @@ class Jobs:
         self._app, self._stop = app, stop
         self._work = {stage.name: stage.work(app) for stage in STAGES}
         before = {name: work.before for name, work in self._work.items()}
-        self.metrics = Metrics(__version__, before, labels(app))
+        self.metrics = Metrics(__version__, before, labels(app), others=[WebReport()])
         self._before = before
         self._done: set[str] = set()
-        self._trouble: dict[str, str] = {}
+        self._status = {stage.name: JobStatus(stage.name, stage.every(app)) for stage in STAGES}
         self._ended = {stage.name: Event() for stage in STAGES}
         for ended in self._ended.values():
             ended.set()
@@ -61,16 +63,28 @@ class Jobs:
         self._wait(stage)
         run, started = Run(stage, self.metrics, self._stop, once), time.monotonic()
         report = None
+        self._note(stage, is_running=True, started=datetime.now(UTC))
         with self._busy(stage), run.caught():
             report = self._work[stage](run)
-        stopped = self._stop.is_set()
+        stopped, seconds = self._stop.is_set(), time.monotonic() - started
         well = not (run.failures or run.warnings or stopped)
-        self.metrics.ended(stage, time.monotonic() - started, well=well)
-        if run.failures:
-            self._trouble[stage] = run.failures[-1]
+        self.metrics.ended(stage, seconds, well=well)
+        ended = datetime.now(UTC)
+        self._note(stage, is_running=False, ended=ended, seconds=seconds, error=_last(run))
+        if well:
+            self._note(stage, succeeded=ended)
+        if report is not None:
+            self._note(stage, summary=report.summary())
         if report is not None and not stopped:
             self._done.add(stage)
         return self._before[stage] if report is None else report, run
+
+    def status(self) -> Sequence[JobStatus]:
+        """Return the state of each job, in the order of one cycle."""
+        return list(self._status.values())
+
+    def _note(self, stage: str, **changed: Any) -> None:  # noqa: ANN401  fields of JobStatus
+        self._status[stage] = replace(self._status[stage], **changed)
 
     def _wait(self, name: str) -> None:
         """Wait for the run under way that this stage waits for."""
@@ -98,12 +112,17 @@ class Jobs:
             tuple(line for _, run in runs.values() for line in run.warnings),
         )
 
-    def unready(self) -> str | None:
-        """Return why there is nothing to rely on yet, None if there is; raises LakeError."""
+    def unready(self) -> str:
+        """Return why there is nothing to rely on yet, "" if there is; raises LakeError."""
         if self._stop.is_set():
             return "stopping"
         for stage in STAGES:
             if stage.is_needed and stage.name not in self._done:
-                trouble = self._trouble.get(stage.name)
+                trouble = self._status[stage.name].error
                 return f"no {stage.name} has succeeded yet" + (f": {trouble}" if trouble else "")
-        return None if self._app.lake.exists() else f"there is no lake at {self._app.lake.uri} any more"
+        return "" if self._app.lake.exists() else f"there is no lake at {self._app.lake.uri} any more"
+
+
+def _last(run: Run) -> str:
+    """Return the last failure of a run, else its last warning, "" where there was neither."""
+    return next((lines[-1] for lines in (run.failures, run.warnings) if lines), "")

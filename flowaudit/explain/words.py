@@ -6,7 +6,9 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from flowaudit.cli.output import count, plain, volume
+from flowaudit.formats import plain
+from flowaudit.paths import DIRECTIONS
+from flowaudit.sentences import count, volume
 
 if TYPE_CHECKING:
     from flowaudit.explain import Explanation
@@ -94,8 +96,6 @@ def _records(records: Records | None) -> Iterator[str]:
         f"{PROTOCOLS.get(records.protocol or 0, f'protocol {records.protocol}')}"
         + (f", {when(records.start)} to {when(records.end)}." if records.start and records.end else ".")
     )
-    from flowaudit.paths import DIRECTIONS
-
     yield f"It is {records.direction or 'of no direction'}: {DIRECTIONS[records.direction_by]}."
     fields = [f"{name} {_meaning(name, value)}" for name, value in records.fields.items()]
     yield f"It says {', '.join(fields)}." if fields else "It has no field that names a way."

@@ -1,0 +1,112 @@
+"""Reports over HTTP, for Grafana's Infinity data source and scripts: GET /api/v1/query/NAME?PARAM=VALUE."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from http import HTTPStatus
+from io import BytesIO
+from typing import Any
+
+import pyarrow as pa
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from flowaudit import sql
+from flowaudit.app import App
+from flowaudit.catalogue import Report, values
+from flowaudit.errors import ConfigError, LakeError, QueryError
+from flowaudit.formats import distinct, json_text, rows, to_csv
+from flowaudit.web.threads import Threads
+
+LIMITS = sql.Limits(seconds=20.0, memory="512MB", threads=1, disk="")
+"""What one query may use: the jobs of the daemon come first."""
+ROWS, MOST_ROWS = 1_000, 50_000
+"""Rows of a response by default, and at most."""
+FORMATS = ("json", "csv")
+TOTAL = "X-Total-Rows"
+"""Header with the number of rows of the whole result."""
+
+
+class Api:
+    """The reports of one application."""
+
+    def __init__(self, app: App, threads: Threads) -> None:
+        self._app, self._threads = app, threads
+        self.routes = [Route("/api/v1/query", self.list), Route("/api/v1/query/{name}", self.run)]
+
+    async def list(self, _: Request) -> Response:
+        """Return the reports: name, title and parameters of each."""
+        reports = sorted(self._app.catalogue.reports.items())
+        return JSONResponse({"reports": [_described(name, report) for name, report in reports]})
+
+    async def run(self, request: Request) -> Response:
+        """Return the result of a report as JSON or CSV; raises HTTPException."""
+        now, asked = datetime.now(UTC), _single(request)
+        format, most = _format(asked.pop("format", "json")), _limit(asked.pop("limit", str(ROWS)))
+        report = self._app.catalogue.reports.get(request.path_params["name"])
+        if report is None:
+            raise HTTPException(HTTPStatus.NOT_FOUND, "there is no such report: /api/v1/query lists all")
+        try:
+            given = values(report.params, asked, now)
+        except ConfigError as error:
+            raise HTTPException(HTTPStatus.BAD_REQUEST, str(error)) from None
+        return await self._threads.slow(self._answer, report, given, format, most)
+
+    def _answer(self, report: Report, given: dict[str, Any], format: str, most: int) -> Response:
+        try:
+            with sql.connect(self._app.lake, views=self._app.catalogue.views, limits=LIMITS) as lake:
+                table = distinct(lake.ask(report.sql, given))
+            shown, total = table.slice(0, most), table.num_rows
+            if format == "csv":
+                file = BytesIO()
+                to_csv(shown, file)
+                return Response(file.getvalue(), media_type="text/csv; charset=utf-8", headers={TOTAL: str(total)})
+            columns = [{"name": field.name, "type": _type(field.type)} for field in table.schema]
+            body = {"columns": columns, "rows": list(rows(shown)), "total": total, "truncated": total > most}
+        except LakeError as error:
+            raise HTTPException(HTTPStatus.SERVICE_UNAVAILABLE, str(error)) from None
+        except QueryError as error:
+            raise HTTPException(HTTPStatus.UNPROCESSABLE_ENTITY, f"{report.id}: {error}") from None
+        return Response(json_text(body), media_type="application/json", headers={TOTAL: str(total)})
+
+
+def _described(name: str, report: Report) -> dict[str, Any]:
+    params = [
+        {"name": param.name, "kind": param.kind, "default": param.default, "help": param.help}
+        for param in report.params.values()
+    ]
+    return {"name": name, "title": report.title, "params": params}
+
+
+def _single(request: Request) -> dict[str, str]:
+    """Return each parameter of a URL, once; raises HTTPException."""
+    pairs = request.query_params.multi_items()
+    twice = sorted({name for name, _ in pairs if sum(name == other for other, _ in pairs) > 1})
+    if twice:
+        raise HTTPException(HTTPStatus.BAD_REQUEST, f"{twice[0]} is given twice: choose one value")
+    return dict(pairs)
+
+
+def _format(text: str) -> str:
+    if text not in FORMATS:
+        raise HTTPException(HTTPStatus.BAD_REQUEST, f"format must be one of {', '.join(FORMATS)}")
+    return text
+
+
+def _limit(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and 0 < int(text[:10]) <= MOST_ROWS):
+        raise HTTPException(HTTPStatus.BAD_REQUEST, f"limit must be a number from 1 to {MOST_ROWS:,}")
+    return int(text)
+
+
+def _type(kind: pa.DataType) -> str:
+    """Return the type of a column in the words of Grafana's data frames."""
+    if pa.types.is_boolean(kind):
+        return "boolean"
+    if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind):
+        return "number"
+    if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
+        return "time"
+    return "other" if pa.types.is_nested(kind) else "string"
