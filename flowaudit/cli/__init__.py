@@ -23,6 +23,7 @@ from flowaudit.cli import (
     findings,
     inventory,
     ipranges,
+    ping,
     query,
     run,
     sinks,
@@ -93,6 +94,7 @@ VERBS: tuple[Callable[..., None], ...] = (
     doctor.doctor,
     sql.sql,
     run.run,
+    ping.ping,
     run.demo,
 )
 for _verb in VERBS:

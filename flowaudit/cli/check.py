@@ -5,6 +5,7 @@ from __future__ import annotations
 import fnmatch
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
@@ -22,9 +23,11 @@ def check(ctx: typer.Context, format: FormatOption = Format.TABLE) -> None:
 
     Tells all mistakes at once, and asks nothing of AWS.
     """
-    from flowaudit.config import no_effect
+    from flowaudit.config import no_effect, web
 
     app, now = app_of(ctx), datetime.now(UTC)
+    if app.config.http.web_config:
+        web.load(Path(app.config.http.web_config))
     catalogue = app.catalogue.sound()
     for key in no_effect(app.config):
         say(f"warning: {key} has no effect in this version")

@@ -6,7 +6,6 @@ import asyncio
 import ssl
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any
 
 import h11
@@ -161,17 +160,31 @@ class Connection(H11Protocol):
         """The newest request, None before the first."""
         return self.cycle
 
-    def _rest(self) -> None:
-        """Let an idle connection wait for its next request; uvicorn ends it after a while."""
+    @property
+    def _is_resting(self) -> bool:
+        """Whether it waits for its next request: the last one came in whole, and its answer has left."""
+        if self._request is None or not self.is_idle or self._accepted is None:
+            return False
         is_whole = self.conn.their_state is h11.IDLE and not self.conn.trailing_data[0]
-        if self._request is not None and self.is_idle and is_whole:
+        unsent = self.transport.get_write_buffer_size() + self._accepted.get_write_buffer_size()
+        return is_whole and not unsent
+
+    def _rest(self) -> None:
+        """Let a connection that waits for its next request do so; uvicorn ends it after a while."""
+        if self._is_resting:
             self._limit(None)
 
     def _limit(self, seconds: float | None) -> None:
-        """Close the connection after so many seconds, unless told otherwise before then."""
+        """Close the connection after so many seconds, unless it is at rest then."""
         if self._deadline is not None:
             self._deadline.cancel()
-        self._deadline = None if seconds is None else self.loop.call_later(seconds, partial(Connection.drop, self))
+        self._deadline = None if seconds is None else self.loop.call_later(seconds, self._expire)
+
+    def _expire(self) -> None:
+        if self._is_resting:
+            self._limit(None)
+        else:
+            self.drop()
 
 
 def _is_allowed(certificate: Any, allowed: Sequence[str]) -> bool:  # noqa: ANN401  as ssl has it

@@ -18,7 +18,8 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from flowaudit.web.webconfig import RateLimit, WebConfigFile
+from flowaudit.config.web import RateLimit
+from flowaudit.web.webconfig import WebConfigFile
 
 OPEN = frozenset({"/healthz", "/readyz"})
 """Pages for probes, which have no password and must not be refused for the rate of other requests."""
@@ -53,7 +54,7 @@ class Guard:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, or let it through."""
         config = self._file.current().config
-        headers: dict[str, str] = DEFAULT_HEADERS | dict(config.http_server_config.headers)  # type: ignore[operator]
+        headers: dict[str, str] = DEFAULT_HEADERS | dict(config.http_server_config.headers)
 
         async def guarded(message: Message) -> None:
             if message["type"] == "http.response.start":

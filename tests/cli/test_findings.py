@@ -13,6 +13,7 @@ from tests.cli.conftest import Run
 
 ID = "60b9bc79427f"
 WHY = ("--reason", "moving house")
+NAMES = ("sentence", "bytes", "flows", "severity", "state", "detector", "title", "first_seen", "last_seen")
 
 
 @pytest.fixture
@@ -31,6 +32,26 @@ def test_a_finding_has_a_sentence(run: Run, lake: Path) -> None:
     assert document["sentence"] == sentence
     assert sentence in run("--lake", lake, "findings").out
     assert sentence in " ".join(run("--lake", lake, "findings", "show", ID).out.split())
+
+
+def test_findings_are_a_report_too(run: Run, mine: Path) -> None:
+    """The report `findings` has the open ones by default, else those of a state, or all."""
+    run("--lake", mine, "findings", "mute", ID, "--until", "2099-01-01", *WHY)
+    report = ("--lake", mine, "query", "run", "findings", "--format", "json")
+    listed = {one["id"]: one for one in run("--lake", mine, "findings", "--format", "json").json}
+
+    by_state = {
+        state: [one["id"] for one in run(*report, "--param", f"state={state}").json]
+        for state in ("open", "muted", "all")
+    }
+    assert by_state["muted"] == [ID]
+    assert sorted(by_state["open"] + by_state["muted"]) == sorted(by_state["all"]) == sorted(listed)
+    assert [one["id"] for one in run(*report).json] == by_state["open"]
+    for one in run(*report, "--param", "state=all").json:
+        assert {name: one[name] for name in ("sentence", "bytes", "flows", "severity", "state")}.items() <= listed[
+            one["id"]
+        ].items()
+        assert one["interface_id"] == listed[one["id"]]["key"].get("interface_id")
 
 
 def test_the_records_behind_a_finding(run: Run, lake: Path) -> None:

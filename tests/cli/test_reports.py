@@ -175,6 +175,7 @@ CASES: list[tuple[str, dict[str, str], str, list[tuple[Any, ...]]]] = [
         ("eni-0train", "fl-0aaaaaaaaaaaaaaaa", 1, 9, 0.1111, "2026-05-04T12:10:00Z", "2026-05-04T12:10:50Z"),
     ]),
     ("uncollected-objects", {}, "outcome records quarantined", [("skipped", 0, 0), ("collected", 19, 1)]),
+    ("findings", {"state": "all"}, "id", []),  # of a lake with findings: test_findings.py
     ("undecided-bytes", DAY, "flow_log_id path reason bytes", [
         ("fl-0bbbbbbbbbbbbbbbb", "unknown", "neither traffic-path nor next-hop fields", 60),
     ]),

@@ -1,0 +1,86 @@
+"""`flowaudit ping`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from flowaudit.cli.options import config_of
+from flowaudit.errors import ConfigError, DaemonError
+
+if TYPE_CHECKING:
+    from ssl import SSLContext
+
+    from flowaudit.config import Http
+
+MOST_SHOWN = 500
+"""Characters of a response that are shown."""
+CERTIFICATE_WANTED = ("CERTIFICATE_REQUIRED", "HANDSHAKE_FAILURE", "BAD_CERTIFICATE")
+"""OpenSSL's reasons where a server wants a client certificate."""
+
+
+def ping(
+    ctx: typer.Context,
+    ready: Annotated[bool, typer.Option("--ready", help="Check readiness instead of health.")] = False,
+    timeout: Annotated[str, typer.Option(metavar="DURATION", help="How long to wait.")] = "5s",
+) -> None:
+    """Check that the daemon answers.
+
+    Requests /healthz from the address under [http] listen. Exit code 0: healthy; 3: not. For health checks of
+    containers.
+    """
+    from flowaudit.config import parse_duration
+
+    http, seconds = config_of(ctx).http, parse_duration(timeout).total_seconds()
+    if not http.port or not seconds:
+        wrong = "[http] listen has port 0" if seconds else "--timeout is 0"
+        raise ConfigError(f"{wrong}: name one that is not 0")
+    print(_answer(http, "/readyz" if ready else "/healthz", seconds))
+
+
+def _answer(http: Http, page: str, seconds: float) -> str:
+    """Return what a page says; raises DaemonError unless its status is 200."""
+    import ssl
+    from http.client import HTTPConnection, HTTPException, HTTPSConnection
+
+    tls, host = _tls(http), {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(http.host, http.host)  # noqa: S104
+    url = f"{'https' if tls else 'http'}://{f'[{host}]' if ':' in host else host}:{http.port}{page}"
+    connection = (
+        HTTPSConnection(host, http.port, timeout=seconds, context=tls)
+        if tls
+        else HTTPConnection(host, http.port, timeout=seconds)
+    )
+    try:
+        connection.request("GET", page)
+        answer = connection.getresponse()
+        text = answer.read(MOST_SHOWN).decode(errors="replace").strip()
+    except ssl.SSLError as error:
+        if page == "/healthz" and any(reason in (error.reason or "") for reason in CERTIFICATE_WANTED):
+            return "ok: it asks for a client certificate"
+        raise DaemonError(f"{url}: no TLS: {error.reason or error}") from None
+    except (OSError, HTTPException) as error:
+        why = "no answer in time" if isinstance(error, TimeoutError) else f"no answer: {error}"
+        raise DaemonError(f"{url}: {why}; is `flowaudit run` running, with the same [http] listen?") from None
+    finally:
+        connection.close()
+    if answer.status != 200:  # noqa: PLR2004  OK
+        raise DaemonError(f"{url}: status {answer.status}: {text}")
+    return text
+
+
+def _tls(http: Http) -> SSLContext | None:
+    """Return how to talk to a daemon with this web configuration; None: without TLS."""
+    if not http.web_config:
+        return None
+    import ssl
+    from pathlib import Path
+
+    from flowaudit.config.web import load
+
+    if load(Path(http.web_config)).tls is None:
+        return None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    # The address is the daemon's own, and nothing secret is sent: its certificate has the name that others use.
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context
