@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import http.client
 import io
 import json
@@ -24,10 +25,10 @@ from threading import Event
 from types import SimpleNamespace
 from typing import Any
 
+import bcrypt
 import pytest
 import structlog
 from apscheduler.events import EVENT_JOB_EXECUTED, JobEvent
-from flowaudit.daemon.http import Answer, Request, Server
 
 from flowaudit import daemon as daemon_room
 from flowaudit.app import App
@@ -37,7 +38,7 @@ from flowaudit.coverage import State
 from flowaudit.daemon import Daemon, configure, run, stages
 from flowaudit.daemon.jobs import Jobs
 from flowaudit.daemon.stages import Covering, Run
-from flowaudit.errors import ConfigError, DaemonError, Stopped
+from flowaudit.errors import ConfigError, Stopped
 from flowaudit.inventory import history
 from flowaudit.model import Visibility, Window
 from flowaudit.sources.local import LocalSource
@@ -67,10 +68,11 @@ class Running:
         """Every line that it has logged."""
         return [json.loads(line) for line in self.log.read_text().splitlines(keepends=True) if line.endswith("\n")]
 
-    def get(self, page: str) -> tuple[int, str]:
+    def get(self, page: str, auth: str = "") -> tuple[int, str]:
         """Status and text of a page."""
         connection = http.client.HTTPConnection("127.0.0.1", self._port(), timeout=10)
-        connection.request("GET", page)
+        headers = {"Authorization": "Basic " + base64.b64encode(auth.encode()).decode()} if auth else {}
+        connection.request("GET", page, headers=headers)
         answer = connection.getresponse()
         text = answer.read().decode()
         connection.close()
@@ -681,85 +683,89 @@ class TestDiscovery:
             scheduler.shutdown()
 
 
-class TestServer:
-    """The HTTP endpoints."""
+class TestWeb:
+    """The HTTP endpoints of a daemon."""
 
-    @pytest.fixture
-    def server(self) -> Iterator[Server]:
-        """A server with a page that greets and one that fails."""
+    def test_they_serve_what_the_jobs_did(
+        self, start: Callable[..., Running], configured: Callable[..., list[str]], logs: Path
+    ) -> None:
+        """Metrics in the form that is asked for, with the requests themselves counted; the state of every page."""
+        daemon = start(*configured(logs))
+        daemon.started()
+        daemon.until(lambda: daemon.get("/readyz")[0] == 200)
+        status, body = daemon.get("/metrics?name[]=flowaudit_detect_windows_total")
+        assert (status, body.count("\n")) == (200, 3)
+        assert daemon.get("/nope") == (404, "no such page\n")
+        assert daemon.metric('http_requests_total{status="404"}') == 1
+        assert daemon.metric("http_connections_dropped_total") == 0
+        assert daemon.metric("web_config_last_reload_successful") == 1
+        assert json.loads(daemon.get("/api/v1/query/findings")[1])["total"] == 1
+        assert daemon.end() == 0
 
-        def fail(_: Request) -> Answer:
-            raise ZeroDivisionError
-
-        server = Server("127.0.0.1", 0, {"/": lambda r: Answer(b"hello " + str(r.query).encode()), "/broken": fail})
-        server.start()
-        yield server
-        server.close()
-
-    @staticmethod
-    def ask(server: Server, method: str, page: str) -> tuple[int, bytes, dict[str, str]]:
-        """Status, body and headers of an answer."""
-        connection = http.client.HTTPConnection(server.url.split("/")[2], timeout=10)
-        connection.request(method, page)
-        answer = connection.getresponse()
-        body = answer.read()
-        connection.close()
-        return answer.status, body, dict(answer.getheaders())
-
-    @pytest.mark.parametrize(
-        ("method", "page", "status", "body"),
-        [
-            ("GET", "/", 200, b"hello {}"),
-            ("GET", "/?a=1", 200, b"hello {'a': ['1']}"),
-            ("HEAD", "/", 200, b""),
-            ("GET", "/etc/passwd", 404, b"no such page\n"),
-            ("GET", "/../", 404, b"no such page\n"),
-            ("POST", "/", 405, b"only GET and HEAD\n"),
-            ("DELETE", "/", 405, b"only GET and HEAD\n"),
-            ("GET", "/broken", 500, b"this page failed: see the log\n"),
-        ],
-    )
-    def test_pages(self, server: Server, method: str, page: str, status: int, body: bytes) -> None:
-        """There are a few pages, to be read and not written to; one that fails says no more than that."""
-        assert self.ask(server, method, page)[:2] == (status, body)
-
-    def test_a_slow_client_keeps_nobody_waiting(self, server: Server) -> None:
-        """Whoever sends half a request holds up no one else."""
-        port = int(server.url.rstrip("/").rpartition(":")[2])
-        with socket.create_connection(("127.0.0.1", port)) as slow:
-            slow.sendall(b"GET / HT")
-            assert self.ask(server, "GET", "/")[0] == 200
-
-    def test_it_serves_on_ipv6(self) -> None:
-        """An IPv6 address is an address."""
-        try:
-            server = Server("::1", 0, {"/": lambda _: Answer(b"six")})
-        except DaemonError as error:
-            pytest.skip(f"no IPv6 here: {error}")
-        server.start()
-        try:
-            assert server.url.startswith("http://[::1]:")
-            assert self.ask(server, "GET", "/")[1] == b"six"
-        finally:
-            server.close()
-
-    def test_an_address_that_is_not_ours_is_told(self) -> None:
-        """A host that is not this machine's is named, with the setting to change."""
-        with pytest.raises(DaemonError, match=r"192\.0\.2\.1:0 cannot be listened on.*\[http\] listen"):
-            Server("192.0.2.1", 0, {})
-
-    def test_the_metrics_page_and_the_landing_page(self, tmp_path: Path, logs: Path) -> None:
-        """`/` leads to `/metrics`, which is in the form that the client asks for."""
+    def test_health_fails_with_the_scheduler(self, tmp_path: Path, logs: Path) -> None:
+        """A process whose scheduler has ended should be restarted."""
         daemon = Daemon(app(tmp_path, logs))
-        server = Server("127.0.0.1", 0, daemon._pages(daemon._schedule(SimpleQueue())))
-        server.start()
+        scheduler = daemon._schedule(SimpleQueue())
+        server = daemon._web.server(scheduler)
         try:
-            assert b'href="/metrics"' in self.ask(server, "GET", "/")[1]
-            status, body, headers = self.ask(server, "GET", "/metrics?name[]=flowaudit_detect_windows_total")
-            assert (status, headers["Content-Type"][:10], body.count(b"\n")) == (200, "text/plain", 3)
-            assert self.ask(server, "GET", "/healthz")[:2] == (503, b"the scheduler has ended\n")
+            assert daemon._web.unhealthy() == "the scheduler has ended"
+            scheduler.start()
+            assert daemon._web.unhealthy() == ""
         finally:
+            scheduler.shutdown()
             server.close()
+
+    def test_the_web_configuration_is_used_and_read_again(
+        self, start: Callable[..., Running], configured: Callable[..., list[str]], logs: Path, tmp_path: Path
+    ) -> None:
+        """A password is needed from the start; a mistake in the file is a metric and a line of the log."""
+        file, hashed = tmp_path / "web.yml", bcrypt.hashpw(b"secret", bcrypt.gensalt(4)).decode()
+        file.write_text(f"basic_auth_users: {{auditor: {hashed}}}")
+        arguments = configured(logs)
+        config = tmp_path / "flowaudit.toml"
+        config.write_text(config.read_text().replace("[http]\n", f'[http]\nweb_config = "{file}"\n'))
+        daemon = start(*arguments)
+        daemon.started()
+        assert daemon.get("/metrics")[0] == 401
+        assert daemon.get("/metrics", auth="auditor:secret")[0] == 200
+        file.write_text("basic_auth_users: 1")
+        status, text = daemon.get("/metrics", auth="auditor:secret")
+        assert (status, "flowaudit_web_config_last_reload_successful 0.0" in text) == (200, True)
+        assert [event["error"] for event in daemon.events() if event["event"] == "web configuration not reloaded"]
+        file.write_text("basic_auth_users: {}")
+        assert daemon.metric("web_config_last_reload_successful") == 1
+        assert daemon.end() == 0
+
+    @pytest.mark.parametrize("once", [[], ["--once"]], ids=["scheduled", "once"])
+    def test_a_wrong_web_configuration_is_an_error_at_start(
+        self,
+        start: Callable[..., Running],
+        configured: Callable[..., list[str]],
+        logs: Path,
+        tmp_path: Path,
+        once: list[str],
+    ) -> None:
+        """With exit code 2, before anything is collected or served."""
+        arguments = configured(logs)
+        config = tmp_path / "flowaudit.toml"
+        config.write_text(config.read_text().replace("[http]\n", '[http]\nweb_config = "nowhere.yml"\n'))
+        daemon = start(*arguments, *once)
+        assert daemon.process.wait(PATIENCE) == 2
+        assert "nowhere.yml: there is no such file" in daemon.log.read_text()
+        assert not (tmp_path / "lake").exists()
+
+    def test_the_jobs_have_a_state(self, tmp_path: Path, logs: Path) -> None:
+        """What ran, when, for how long, and what failed last."""
+        jobs = Jobs(app(tmp_path, logs), Event())
+        assert [each.name for each in jobs.status()] == [stage.name for stage in stages.STAGES]
+        assert all(each.started is None and not each.is_running for each in jobs.status())
+        jobs.cycle()
+        by_name = {each.name: each for each in jobs.status()}
+        assert "AWS cannot be asked" in by_name["discover"].error
+        assert by_name["discover"].succeeded is None
+        collected = by_name["collect"]
+        assert (collected.error, collected.summary["objects"], collected.is_running) == ("", 1, False)
+        assert collected.started <= collected.ended == collected.succeeded  # type: ignore[operator]
 
 
 class Terminal(io.StringIO):
