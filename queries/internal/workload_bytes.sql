@@ -22,7 +22,7 @@ ranked AS (
     is_known,
     row_number() OVER (PARTITION BY is_known ORDER BY sum(bytes) DESC, workload_kind, workload) AS place
   FROM sent
-  GROUP BY ALL
+  GROUP BY workload_kind, workload, is_known
 )
 SELECT
   sent.workload_kind,

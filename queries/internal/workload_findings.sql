@@ -35,7 +35,7 @@ ranked AS (
         workload
     ) AS place
   FROM opened
-  GROUP BY ALL
+  GROUP BY workload_kind, workload, is_known
 )
 SELECT
   opened.workload_kind,
