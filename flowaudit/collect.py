@@ -25,7 +25,7 @@ from flowaudit import paths
 from flowaudit.errors import LakeConflict, ReadError, SkipObject, SourceError, Stopped, TransientSourceError
 from flowaudit.lake import Batch, Known, Lake, TableFiles, Written
 from flowaudit.model import CollectReport, LogObject, ObjectReport, Outcome, Window
-from flowaudit.paths import Atlas
+from flowaudit.paths import Atlas, Sent
 from flowaudit.readers import Block, read
 from flowaudit.sources import Source
 
@@ -211,7 +211,7 @@ class _Run:
             reports.append(report)
             self._workers.on_object(report)
         portion.close()
-        return reports
+        return [replace(report, egress=portion.egress(report.object.key)) for report in reports]
 
     def _tried(self, portion: _Portion, source: Source, log_object: LogObject) -> ObjectReport:
         """Read one object, again if that may help; what became of it is the report, never an exception."""
@@ -267,6 +267,7 @@ class _Portion:
         self.written += held.close()
         for line in held.lines:
             self._lines.write(line)
+        self._rows.sent.merge(held.rows.sent)
         for table in held.rows.tables():
             self._rows.add(table)
         if self._rows.count >= ROW_GROUP:
@@ -277,6 +278,10 @@ class _Portion:
         self._rows.write(self._files)
         self.written += self._files.close()
         self.quarantined += self._lines.close()
+
+    def egress(self, object_key: str) -> Mapping[tuple[str, str], int]:
+        """Return the bytes sent in an object that was kept; known once this is closed."""
+        return self._rows.sent.of(object_key)
 
     def discard(self) -> None:
         """Remove every file of this portion."""
@@ -291,7 +296,7 @@ class _Rows:
 
     def __init__(self, atlas: Atlas) -> None:
         self._atlas = atlas
-        self.count = 0
+        self.count, self.sent = 0, Sent()
         self._by_format: dict[tuple[str, ...], list[pa.Table]] = {}
 
     def add(self, table: pa.Table) -> None:
@@ -305,7 +310,9 @@ class _Rows:
         """Judge the rows of each format together, write them as a row group, and hold them no more."""
         for tables in self._by_format.values():
             together = pa.concat_tables(tables).unify_dictionaries().combine_chunks()
-            files.write(paths.verdict(together, self._atlas))
+            judged = paths.verdict(together, self._atlas)
+            files.write(judged)
+            self.sent.add(judged)
         self._by_format, self.count = {}, 0
 
 

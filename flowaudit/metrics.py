@@ -22,7 +22,7 @@ from prometheus_client import (
 from prometheus_client.exposition import choose_encoder, gzip_accepted
 
 from flowaudit.errors import FlowauditError
-from flowaudit.model import Metric, metrics
+from flowaudit.scraping import Metric, metrics
 
 UNEXPECTED = "unexpected"
 """The kind of a failure that nobody foresaw: a fault in flowaudit, whose traceback is in the log."""
@@ -48,7 +48,7 @@ def kinds() -> tuple[str, ...]:
 class Metrics:
     """Every metric of the daemon, in a registry of its own.
 
-    Each stage has runs, failures, duration and last success; its report's fields bring the rest (`model.Metric`).
+    Each stage has runs, failures, duration and last success; its report's fields bring the rest (`scraping.Metric`).
     """
 
     def __init__(
@@ -170,7 +170,7 @@ class _Reported:
             self._series.labels(*labels)
 
     def record(self, values: Any) -> None:  # noqa: ANN401  `Values`, which the metric's kind tells apart
-        """Add to a counter or histogram, set a gauge; labelled values of a gauge that are not there are 0."""
+        """Add to a counter or histogram, set a gauge; its labelled values that are not there are 0, or removed."""
         match self._metric.kind:
             case "histogram":
                 for value in values:
@@ -186,6 +186,10 @@ class _Reported:
                 self._series.set(values)
 
     def _by_label(self, values: Mapping[tuple[str, ...], float]) -> None:
+        if self._metric.forgets:
+            for labels in self._known - set(values):
+                self._series.remove(*labels)
+            self._known = set()
         self._known |= set(values)
         for labels in self._known if self._metric.kind == "gauge" else values:
             series = self._series.labels(*labels)

@@ -3,61 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from datetime import date, datetime, timedelta
 from enum import StrEnum
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
+from flowaudit.scraping import Metric, counter, gauge, ranking, scraped
 from flowaudit.topology import Gap
-
-Values: TypeAlias = float | Mapping[Any, float] | Sequence[float]
-"""A number; numbers by a label's value, or by the tuple of several; or observations of a histogram."""
-
-
-Of: TypeAlias = Callable[[Any], Values]
-
-
-def _as_it_is(value: Values) -> Values:
-    return value
-
-
-@dataclass(frozen=True, slots=True)
-class Metric:
-    """How a field of a stage's report is scraped by Prometheus.
-
-    `name` follows `flowaudit_`. A report adds to a counter, sets a gauge, raises a `latest` (a gauge that never goes
-    back), and brings observations to a histogram. `of` turns the field's value into `Values`.
-    """
-
-    kind: Literal["counter", "gauge", "latest", "histogram"]
-    name: str
-    help: str
-    labels: tuple[str, ...] = ()
-    buckets: tuple[float, ...] = ()
-    of: Of = _as_it_is
-
-
-def counter(name: str, help: str, *labels: str, of: Of = _as_it_is, empty: type = int) -> Any:  # noqa: ANN401  a dataclass field
-    """Return a report's field that is scraped as a counter; with labels it is a mapping, else `empty()` at first."""
-    return scraped(Metric("counter", name, help, labels, of=of), dict if labels and empty is int else empty)
-
-
-def gauge(name: str, help: str, *labels: str, of: Of = _as_it_is, empty: Callable[[], Any] = int) -> Any:  # noqa: ANN401
-    """Return a report's field that is scraped as a gauge; with labels it is a mapping, else `empty()` at first."""
-    return scraped(Metric("gauge", name, help, labels, of=of), dict if labels and empty is int else empty)
-
-
-def scraped(metric: Metric, empty: Callable[[], Any]) -> Any:  # noqa: ANN401
-    """Return a report's field that is scraped as `metric`."""
-    return field(default_factory=empty, metadata={"metric": metric})
-
-
-def metrics(report: object) -> Iterator[tuple[Metric, Values]]:
-    """Yield the metrics of a report with what it adds to them."""
-    for each in fields(report):  # type: ignore[arg-type]  # any report is a dataclass
-        if (metric := each.metadata.get("metric")) is not None:
-            yield metric, metric.of(getattr(report, each.name))
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +51,10 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ObjectReport:
-    """What became of one log object, and of each of its records: `records` is the sum of the four after it."""
+    """What became of one log object, and of each of its records: `records` is the sum of the four after it.
+
+    `egress` are the bytes that workloads sent, by path and AWS service; known once the object's batch is complete.
+    """
 
     object: LogObject
     outcome: Outcome
@@ -111,8 +67,11 @@ class ObjectReport:
     first_record: datetime | None = None
     last_record: datetime | None = None
     attempts: int = 1
+    egress: Mapping[tuple[str, str], int] = field(default_factory=dict)
 
 
+NAT = "nat_gateway"
+"""The path whose bytes are paid for by the GB."""
 DELAYS = (5.0, 10.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0)
 """Bounds, in seconds, of the histogram of how long objects take from their source to the lake."""
 
@@ -153,6 +112,12 @@ class CollectReport:
         ),
         tuple,
     )
+    egress_bytes: Mapping[str, int] = counter(
+        "collect_egress_bytes", "Bytes in accepted egress records of workloads, by path.", "path"
+    )
+    nat_bytes: Mapping[str, int] = counter(
+        "collect_nat_bytes", "Bytes sent over NAT gateways, by AWS service of the remote address.", "service"
+    )
 
     def plus(self, report: ObjectReport) -> CollectReport:
         """This report with one more object in it."""
@@ -172,6 +137,8 @@ class CollectReport:
             bytes=self.bytes + (report.object.size if collected else 0),
             last_record=last,
             problems=self.problems + problem,
+            egress_bytes=_added(self.egress_bytes, ((path, size) for (path, _), size in report.egress.items())),
+            nat_bytes=_added(self.nat_bytes, ((s, size) for (p, s), size in report.egress.items() if p == NAT)),
         )
 
     def summary(self) -> dict[str, int | float]:
@@ -192,6 +159,13 @@ COLLECT_FIGURES = (
     "bytes",
     "seconds",
 )
+
+
+def _added(sums: Mapping[str, int], more: Iterable[tuple[str, int]]) -> dict[str, int]:
+    total = Counter(sums)
+    for label, number in more:
+        total[label] += number
+    return dict(total)
 
 
 @dataclass(frozen=True, slots=True)
@@ -344,6 +318,16 @@ class CoverageReport:
         "visibility",
     )
     blind_workloads: int = gauge("coverage_blind_workloads", "Workloads with traffic that no flow log can record.")
+    workload_bytes: Mapping[tuple[str, str, str], int] = ranking(
+        "traffic_workload_bytes",
+        "Bytes that the workloads that sent most sent in the last hour of records, by path.",
+        *("workload_kind", "workload", "path"),
+    )
+    workload_findings: Mapping[tuple[str, str, str], int] = ranking(
+        "traffic_workload_findings",
+        "Open findings of the workloads with the most severe ones.",
+        *("workload_kind", "workload", "severity"),
+    )
 
     def summary(self) -> dict[str, Any]:
         """Return what `run --once --format json` prints of it."""

@@ -15,9 +15,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from flowaudit import collect as loop
-from flowaudit import readers
+from flowaudit import paths, readers, sql
 from flowaudit.collect import Workers, collect
-from flowaudit.errors import LakeError, SourceError, Stopped
+from flowaudit.errors import LakeError, ReadError, SourceError, Stopped
 from flowaudit.lake import Lake
 from flowaudit.model import CollectReport, ObjectReport, Outcome, Window
 from flowaudit.readers import Block, Reader
@@ -271,6 +271,7 @@ def test_two_collectors_at_once_collect_everything_once(
 
     assert 80 == len(_flows(lake, "bytes")) == len(set(_flows(lake, "bytes")))
     assert 40 == sum(report.objects for report in reports) == len(_ledger(lake))
+    assert sum(report.egress_bytes.get("internet_gateway", 0) for report in reports) == sum(range(40)) + 40 * 1000 + 780
     files = {Path(file) for file in lake.files("flows")}
     assert files == set(Path(lake.uri).glob("flows/day=*/*.parquet"))
 
@@ -377,3 +378,137 @@ def test_what_arrow_cannot_digest_fails_alone(logs: Path, lake: Lake, monkeypatc
 
     assert (report.objects, report.failed, report.kept) == (1, 1, 1)
     assert "not this one" in report.problems[0]
+
+
+# --- bytes that workloads sent ----------------------------------------------------------------------------------------
+
+V11 = f"{V5} interface-type next-hop-interface-type"
+BY_PATH = """
+SELECT path, CAST(sum(bytes) AS BIGINT) AS bytes FROM flows
+WHERE direction = 'egress' AND action = 'ACCEPT' AND vantage IS NULL GROUP BY path
+"""
+OVER_NAT = """
+SELECT coalesce(remote_service, 'none') AS service, CAST(sum(bytes) AS BIGINT) AS bytes FROM flows
+WHERE direction = 'egress' AND action = 'ACCEPT' AND vantage IS NULL AND path = 'nat_gateway' GROUP BY service
+"""
+
+
+def _sums(lake: Lake, query: str) -> dict[str, int]:
+    with sql.connect(lake, tables=("flows",)) as engine:
+        return dict(zip(*engine.query(query).to_pydict().values(), strict=True))
+
+
+def _over_nat(size: int, service: str = "-", remote: str = "203.0.113.9") -> str:
+    """Return a workload's record of bytes to a NAT gateway, under V11."""
+    record = egress(size=size, remote=remote, path="1").replace("- - - - egress", f"- - - {service} egress")
+    return f"{record} - nat_gateway"
+
+
+def test_bytes_that_workloads_sent_are_summed_by_path(logs: Path, lake: Lake) -> None:
+    """The sums are SQL's over the same lake: no rejected record, no ingress, none of a NAT gateway's own interface."""
+    ingress = egress(size=32).replace(" egress 8", " ingress -")
+    write(
+        logs / "a.log.gz",
+        f"{egress(size=1)} - -",
+        f"{egress(size=2, path='7')} - -",
+        _over_nat(4, "S3"),
+        _over_nat(8),
+        f"{egress(size=16).replace('ACCEPT', 'REJECT')} - -",
+        f"{ingress} - -",
+        f"{egress(size=64, interface='eni-nat')} nat_gateway -",
+        f"{nodata(1)} - -",
+        header=V11,
+    )
+    write(logs / "b.log.gz", _over_nat(128, "DYNAMODB"), _over_nat(256, "S3"), header=V11)
+    write(logs / "v2.log.gz", " ".join(egress(size=512).split()[:14]), header=V2)
+
+    report = _collect(logs, lake)
+
+    expected = {"internet_gateway": 1, "gateway_endpoint": 2, "nat_gateway": 4 + 8 + 128 + 256, "unknown": 512}
+    assert report.egress_bytes == expected == _sums(lake, BY_PATH)
+    assert report.nat_bytes == {"S3": 4 + 256, "none": 8, "DYNAMODB": 128} == _sums(lake, OVER_NAT)
+    assert set(report.egress_bytes) <= set(paths.PATHS)
+
+
+@pytest.mark.parametrize("rows", [loop.ROW_GROUP, 3], ids=["in shared files", "in files of their own"])
+def test_each_object_has_its_own_sums(logs: Path, lake: Lake, monkeypatch: pytest.MonkeyPatch, rows: int) -> None:
+    """Objects whose rows share a file are told apart; what was written in several row groups is added up."""
+    monkeypatch.setattr(loop, "ROW_GROUP", rows)
+    write(logs / "a.log.gz", *(egress(n, size=1) for n in range(7)), V2, " ".join(egress(size=100).split()[:14]))
+    write(logs / "b.log.gz", egress(size=20))
+    told: list[ObjectReport] = []
+
+    _collect(logs, lake, on_batch=told.extend)
+
+    assert {Path(report.object.key).name: report.egress for report in told} == {
+        "a.log.gz": {("internet_gateway", "none"): 7, ("unknown", "none"): 100},
+        "b.log.gz": {("internet_gateway", "none"): 20},
+    }
+
+
+@pytest.mark.parametrize("header", ["interface-id action", "interface-id bytes", "srcaddr dstaddr bytes"])
+def test_a_format_without_bytes_or_action_adds_nothing(logs: Path, lake: Lake, header: str) -> None:
+    """What was accepted, and how much it was, is not presumed."""
+    values = {"interface-id": "eni-0a", "action": "ACCEPT", "bytes": "7", "srcaddr": "10.0.0.5", "dstaddr": "192.0.2.1"}
+    write(logs / "a.log.gz", " ".join(values[name] for name in header.split()), header=header)
+
+    report = _collect(logs, lake)
+
+    assert (report.kept, report.egress_bytes, report.nat_bytes) == (1, {}, {})
+
+
+class _Stumbling:
+    """The reader of gzipped text, which gives up after the first block of an object, `times` times."""
+
+    def __init__(self, times: int) -> None:
+        self._left, self._read = times, readers.READERS["gzip"]
+
+    def __call__(self, stream: BinaryIO, declared: Sequence[str] | None) -> Iterator[Block]:
+        stumbles, self._left = self._left > 0, self._left - 1
+        for block in self._read(stream, declared):
+            yield block
+            if stumbles:
+                raise ReadError("cut off")
+
+
+@pytest.mark.parametrize("rows", [loop.ROW_GROUP, 1], ids=["judged at the end", "judged as they come"])
+def test_an_object_that_fails_half_way_adds_nothing(
+    logs: Path, lake: Lake, monkeypatch: pytest.MonkeyPatch, rows: int
+) -> None:
+    """Its first rows were read, and with small row groups judged and written: they count when all of it is kept."""
+    monkeypatch.setattr(loop, "ROW_GROUP", rows)
+    write(logs / "a.log.gz", egress(size=3), egress(1, size=4))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(readers, "READERS", {"gzip": _Stumbling(loop.TRIES)})
+        failed = _collect(logs, lake)
+    assert (failed.failed, failed.egress_bytes) == (1, {})
+
+    assert _collect(logs, lake).egress_bytes == {"internet_gateway": 7}
+    assert _collect(logs, lake).egress_bytes == {}
+
+
+@pytest.mark.parametrize("rows", [loop.ROW_GROUP, 1], ids=["judged at the end", "judged as they come"])
+def test_an_object_that_is_retried_counts_once(
+    logs: Path, lake: Lake, monkeypatch: pytest.MonkeyPatch, rows: int
+) -> None:
+    """Two tries that end half-way and a third that does not: the sums of the lake."""
+    monkeypatch.setattr(loop, "ROW_GROUP", rows)
+    monkeypatch.setattr(readers, "READERS", {"gzip": _Stumbling(loop.TRIES - 1)})
+    write(logs / "a.log.gz", egress(size=3), egress(1, size=4))
+
+    report = _collect(logs, lake)
+
+    assert report.objects == 1
+    assert report.egress_bytes == {"internet_gateway": 7} == _sums(lake, BY_PATH)
+
+
+def test_a_replaced_object_counts_again(logs: Path, lake: Lake) -> None:
+    """A counter takes nothing back: what is collected anew is counted anew, as the records are."""
+    write(logs / "a.log.gz", egress(size=1))
+    _collect(logs, lake)
+    write(logs / "a.log.gz", egress(size=2), egress(1, size=4))
+
+    report = _collect(logs, lake)
+
+    assert (report.kept, report.egress_bytes) == (2, {"internet_gateway": 6})

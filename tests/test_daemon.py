@@ -455,6 +455,57 @@ class TestJobs:
         assert told("flowaudit_coverage_blind_workloads") == 1
         assert told("flowaudit_coverage_final_seconds_total", {"state": "missing"}) == 300  # of the interval before
 
+    def test_what_a_workload_sent_is_on_the_page(self, tmp_path: Path) -> None:
+        """Collect counts bytes by path and service; the stage `coverage` names the workload, and what is open of it."""
+        logs = tmp_path / "logs"
+        here: dict[str, Any] = {"account_id": "123456789012", "region": "us-east-1"}
+        tracked = app(tmp_path, logs)
+        tracked.lake.create()
+        interface = Interface(
+            **here,
+            interface_id="eni-0a",
+            owner="sagemaker",
+            workload_kind="endpoint",
+            workload="fraud",
+            workload_arn="arn:x",
+        )
+        at = datetime.fromtimestamp(flowlogs.START, UTC)
+        history.record(tracked.lake, Discovery(**here, at=at, interfaces=(interface,), workloads=(), networks=()))
+        flowlogs.write(logs / "a.log.gz", flowlogs.egress(size=7))
+        jobs = Jobs(tracked, Event())
+        assert [jobs.run(stage)[1].failures for stage in ("collect", "collect", "detect", "coverage")] == [[]] * 4
+        told, whose = jobs.metrics.registry.get_sample_value, {"workload_kind": "endpoint", "workload": "fraud"}
+        assert told("flowaudit_collect_egress_bytes_total", {"path": "internet_gateway"}) == 7
+        assert told("flowaudit_traffic_workload_bytes", whose | {"path": "internet_gateway"}) == 7
+        assert told("flowaudit_traffic_workload_findings", whose | {"severity": "critical"}) == 1
+
+    @pytest.mark.parametrize(("view", "left"), [("workload_egress", "findings"), ("findings_current", "bytes")])
+    def test_workloads_that_cannot_be_ranked_do_not_end_coverage(
+        self, tmp_path: Path, logs: Path, capfd: Any, view: str, left: str
+    ) -> None:
+        """One query that fails is counted and leaves its own series out; coverage and the other ranking are there."""
+        configure()
+        broken = app(tmp_path, logs)
+        jobs = Jobs(broken, Event())
+        jobs.run("collect")
+        jobs.run("detect")
+        jobs.run("coverage")
+        assert set(self._ranked(jobs)) == {"bytes", "findings"}
+        views = {**broken.catalogue.views, view: "SELECT nonsense"}
+        object.__setattr__(broken, "catalogue", replace(broken.catalogue, views=views))
+        report, run = jobs.run("coverage")
+        assert [view in line for line in run.failures] == [True]
+        assert self._ranked(jobs) == [left]
+        assert set(report.interface_seconds) == set(State)  # of a run, not of before
+        told = jobs.metrics.registry.get_sample_value
+        assert told("flowaudit_coverage_failures_total", {"kind": "query"}) == 1
+
+    @staticmethod
+    def _ranked(jobs: Jobs) -> list[str]:
+        """Return the rankings that have series."""
+        page = jobs.metrics.exposition()[1].decode()
+        return [name for name in ("bytes", "findings") if f"\nflowaudit_traffic_workload_{name}{{" in page]
+
     def test_a_minute_is_counted_once_its_coverage_is_final(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from threading import Event
 
 import pytest
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics_families
 from prometheus_client.parser import text_string_to_metric_families
 
 from flowaudit import __version__
@@ -18,9 +19,16 @@ from flowaudit.daemon.jobs import Jobs
 from flowaudit.daemon.stages import STAGES
 from flowaudit.errors import FlowauditError, LakeConflict, SourceError, TransientSourceError
 from flowaudit.metrics import Metrics, kind, kinds
-from flowaudit.model import CollectReport, DetectReport
+from flowaudit.model import CollectReport, CoverageReport, DetectReport
+from flowaudit.paths import PATHS
 
 DOC = (Path(__file__).parents[1] / "docs" / "metrics.md").read_text("utf-8")
+RANKED = CoverageReport(
+    workload_bytes={("endpoint", "fraud", "nat_gateway"): 7}, workload_findings={("endpoint", "fraud", "critical"): 1}
+)
+"""A report with what is on the page only while there is something to rank."""
+HOSTILE = ['a "quoted" name', "two\nlines", "back\\slash\\n", "{braces=}", "ünï\u2028côde", "x" * 300, " ", "#"]
+"""Names that nobody gives a workload, and that a forged log or answer may hold."""
 LEAK, UNDECIDED = "internet-egress-bypasses-nat", "path-undecided"
 
 
@@ -137,6 +145,9 @@ def test_known_labels_stand_at_zero_from_the_start(metrics: Metrics) -> None:
     assert value(metrics, "findings_events_total", event="reopened") == 0
     assert value(metrics, "task_missed_total", task="detect") == 0
     assert value(metrics, "task_overlapped_total", task="collect") == 0
+    assert all(value(metrics, "collect_egress_bytes_total", path=path) == 0 for path in PATHS)
+    services = ("S3", "DYNAMODB", "AMAZON", "none")
+    assert all(value(metrics, "collect_nat_bytes_total", service=service) == 0 for service in services)
 
 
 @pytest.mark.parametrize(
@@ -189,24 +200,71 @@ def test_the_page_comes_in_the_form_that_was_asked_for(metrics: Metrics) -> None
 
 def test_every_metric_is_documented(metrics: Metrics) -> None:
     """docs/metrics.md has a row for each metric there is, with its labels, and for no other; and every kind."""
+    metrics.record(RANKED)
     rows = re.findall(r"^\| `(flowaudit_\w+)` \|(.*?)\|", DOC, re.MULTILINE)
     assert {name: set(re.findall(r"`(\w+)`", labels)) for name, labels in rows} == ours(metrics)
     assert all(f"`{each}`" in DOC.partition("## Kinds")[2] for each in kinds())
 
 
-def test_no_label_says_who_or_where(metrics: Metrics) -> None:
-    """Labels are few and bounded: no address, account, interface, object key or finding."""
-    assert set().union(*ours(metrics).values()) == {
-        *("kind", "detector", "severity", "event", "task", "version", "owner", "reason", "visibility", "state", "sink")
+def test_no_label_says_where(metrics: Metrics) -> None:
+    """Labels are few and bounded: no address, account, interface, object key or finding; workloads in two metrics."""
+    metrics.record(RANKED)
+    found = ours(metrics)
+    assert set().union(*found.values()) == {
+        *("kind", "detector", "severity", "event", "task", "version", "owner", "reason", "visibility", "state", "sink"),
+        *("path", "service", "workload_kind", "workload"),
+    }
+    assert {name for name, labels in found.items() if "workload" in labels} == {
+        "flowaudit_traffic_workload_bytes",
+        "flowaudit_traffic_workload_findings",
     }
 
 
+def test_bytes_are_counted_by_path_and_service(metrics: Metrics) -> None:
+    """Each path and each service adds up by itself; those that no record had stay at 0."""
+    metrics.record(CollectReport(egress_bytes={"nat_gateway": 5, "same_vpc": 1}, nat_bytes={"S3": 3, "none": 2}))
+    metrics.record(CollectReport(egress_bytes={"nat_gateway": 2}, nat_bytes={"S3": 2}))
+    assert value(metrics, "collect_egress_bytes_total", path="nat_gateway") == 7
+    assert value(metrics, "collect_egress_bytes_total", path="same_vpc") == 1
+    assert value(metrics, "collect_egress_bytes_total", path="internet_gateway") == 0
+    assert value(metrics, "collect_nat_bytes_total", service="S3") == 5
+    assert value(metrics, "collect_nat_bytes_total", service="none") == 2
+    assert value(metrics, "collect_nat_bytes_total", service="DYNAMODB") == 0
+
+
+def test_a_workload_that_is_ranked_no_more_leaves_the_page(metrics: Metrics) -> None:
+    """Its series are gone, not at 0, and those of others stay; it comes back with what it has then."""
+    name, path = "traffic_workload_bytes", "nat_gateway"
+    first, second = ("endpoint", "fraud", path), ("training_job", "llm", path)
+    metrics.record(CoverageReport(workload_bytes={first: 7, second: 5}))
+    metrics.record(CoverageReport(workload_bytes={second: 6}))
+    assert value(metrics, name, workload_kind="endpoint", workload="fraud", path=path) is None
+    assert value(metrics, name, workload_kind="training_job", workload="llm", path=path) == 6
+    assert b"fraud" not in metrics.exposition()[1]
+    metrics.record(CoverageReport(workload_bytes={first: 1}))
+    assert value(metrics, name, workload_kind="endpoint", workload="fraud", path=path) == 1
+    metrics.record(CoverageReport())
+    assert b"flowaudit_traffic_workload_bytes{" not in metrics.exposition()[1]
+
+
+@pytest.mark.parametrize("accept", ["", "application/openmetrics-text; version=1.0.0"], ids=["text", "OpenMetrics"])
+def test_any_name_of_a_workload_survives(metrics: Metrics, accept: str) -> None:
+    """Quotes, line breaks, backslashes and long names come out as they went in: one sample each, on one line."""
+    metrics.record(CoverageReport(workload_bytes={(name, name, "unknown"): 1 for name in HOSTILE}))
+    _, body = metrics.exposition(accept)
+    parse = openmetrics_families if accept else text_string_to_metric_families
+    (family,) = (each for each in parse(body.decode()) if each.name == "flowaudit_traffic_workload_bytes")
+    assert sorted(sample.labels["workload"] for sample in family.samples) == sorted(HOSTILE)
+    assert all(sample.labels["workload_kind"] == sample.labels["workload"] for sample in family.samples)
+
+
 def test_promtool_has_nothing_to_object_to(metrics: Metrics) -> None:
-    """Names, units, types and help are as Prometheus wants them."""
+    """Names, units, types and help are as Prometheus wants them, and it can read any name of a workload."""
     promtool = shutil.which("promtool")
     if promtool is None:
         pytest.skip("needs promtool: install Prometheus (Debian: apt-get install prometheus)")
     metrics.record(CollectReport(objects=1, last_record=datetime(2026, 1, 1, tzinfo=UTC)))
+    metrics.record(CoverageReport(workload_bytes={(name, name, "unknown"): 1 for name in HOSTILE}))
     checked = subprocess.run(
         [promtool, "check", "metrics"], input=metrics.exposition()[1], capture_output=True, check=False
     )

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 import structlog
 
-from flowaudit import sql
+from flowaudit import ipranges, paths, sql
 from flowaudit.app import App
 from flowaudit.collect import Workers, collect
 from flowaudit.coverage import State, coverage
@@ -39,6 +39,7 @@ from flowaudit.model import (
     Window,
 )
 from flowaudit.topology import Owner
+from flowaudit.traffic import workload_bytes, workload_findings
 
 LOGGED = 10
 """How many of one collect's problems are logged one by one."""
@@ -236,7 +237,7 @@ class Delivery:
 
 
 class Covering:
-    """How much of the lifetime of interfaces flow logs cover, and how much detectors can see in them."""
+    """How much of the lifetime of interfaces flow logs cover, how much detectors can see in them, who sends most."""
 
     def __init__(self, app: App) -> None:
         self._app = app
@@ -269,8 +270,19 @@ class Covering:
             },
             blind_workloads=len(day.blind_workloads()),
         )
+        report = self._with_workloads(report, run, now)
         run.metrics.record(report)
         return report
+
+    def _with_workloads(self, report: CoverageReport, run: Run, now: datetime) -> CoverageReport:
+        """Add the workloads to be named; where they cannot be found out the rest stands, and none is named."""
+        lake, views = self._app.lake, self._app.catalogue.views
+        ranked: dict[str, Any] = {}
+        with run.caught(figures="workload_bytes"):
+            ranked["workload_bytes"] = workload_bytes(lake, views, now)
+        with run.caught(figures="workload_findings"):
+            ranked["workload_findings"] = workload_findings(lake, views)
+        return replace(report, **ranked)
 
 
 @dataclass(frozen=True, slots=True)
@@ -314,11 +326,18 @@ def labels(app: App) -> Labels:
         ("detector",): [(each.id,) for each in detectors],
         ("detector", "severity"): [(each.id, str(each.severity)) for each in detectors],
         ("detector", "visibility"): [(each.id, str(visibility)) for each in detectors for visibility in Visibility],
+        ("path",): [(path,) for path in paths.PATHS],
+        ("service",): [(service,) for service in _services()],
         ("event",): [(event,) for event in FindingEvent],
         ("state",): [(state,) for state in State],
         ("sink",): [(settings.name,) for _, settings in app.sinks],
         ("status",): [(str(status),) for status in STATUSES],
     }
+
+
+def _services() -> set[str]:
+    """Return the AWS services that addresses are known to be of, those with gateway endpoints among them, and none."""
+    return {paths.NO_SERVICE, *paths.SERVICES.values(), *ipranges.shipped().column("service").unique().to_pylist()}
 
 
 def _log(source: str, report: CollectReport) -> None:

@@ -225,7 +225,7 @@ def _ledger(reports: Sequence[ObjectReport], number: int) -> list[dict[str, Any]
 def _row(report: ObjectReport) -> dict[str, Any]:
     log_object: LogObject = report.object
     of_object = {name: getattr(log_object, name) for name in LogObject.__slots__ if name != "key"}
-    of_report = {name: getattr(report, name) for name in ObjectReport.__slots__ if name != "object"}
+    of_report = {name: getattr(report, name) for name in ObjectReport.__slots__ if name in OBJECTS.names}
     return {"object_key": log_object.key, **of_object, **of_report, "outcome": str(report.outcome)}
 
 

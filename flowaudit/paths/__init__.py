@@ -4,11 +4,12 @@
 """
 
 from flowaudit.paths.addresses import SCOPES, kind, parse
-from flowaudit.paths.atlas import WITH_ADDRESSES, Atlas, Bearing, Chart
+from flowaudit.paths.atlas import SERVICES, WITH_ADDRESSES, Atlas, Bearing, Chart
 from flowaudit.paths.columns import JUDGED, cases, in_scope, verdict
 from flowaudit.paths.decision import (
     DIRECTIONS,
     NEXT_HOPS,
+    PATHS,
     RULES,
     TRAFFIC_PATHS,
     Ends,
@@ -18,13 +19,17 @@ from flowaudit.paths.decision import (
     judge,
     rule,
 )
+from flowaudit.paths.sent import NO_SERVICE, Sent
 
 __all__ = [
     "DIRECTIONS",
     "JUDGED",
     "NEXT_HOPS",
+    "NO_SERVICE",
+    "PATHS",
     "RULES",
     "SCOPES",
+    "SERVICES",
     "TRAFFIC_PATHS",
     "WITH_ADDRESSES",
     "Atlas",
@@ -33,6 +38,7 @@ __all__ = [
     "Ends",
     "Facts",
     "Rule",
+    "Sent",
     "Verdict",
     "cases",
     "in_scope",

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from flowaudit.paths.addresses import scope
-from flowaudit.paths.atlas import NOWHERE, Bearing
+from flowaudit.paths.atlas import NOWHERE, WAYS, Bearing
 from flowaudit.topology import Owner
 
 INTERNET_GATEWAY_OR_ENDPOINT = 2
@@ -40,6 +40,14 @@ NEXT_HOPS = {
     "network_load_balancer": "same_vpc",
 }
 """next-hop-interface-type values that name one way whatever the destination; `vpc_endpoint` depends on it."""
+
+PATHS = tuple(
+    sorted(
+        {"unknown", "vpc_resource", "interface_endpoint", "gateway_endpoint", "middlebox", "blackhole"}
+        | {*TRAFFIC_PATHS.values(), *NEXT_HOPS.values(), *WAYS.values()}
+    )
+)
+"""Every path that a verdict may name, in alphabetical order."""
 
 TRANSIT_TYPES = frozenset(
     ("nat_gateway", "regional_nat_gateway", "transit_gateway", "vpc_endpoint", "network_load_balancer")

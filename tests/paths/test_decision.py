@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flowaudit.paths import Bearing, Ends, Facts, judge
+from flowaudit.paths import PATHS, Bearing, Ends, Facts, judge
 from flowaudit.topology import Owner
 
 EGRESS = Facts(
@@ -115,6 +115,11 @@ def test_the_strongest_evidence_decides(facts: Facts, given_too: dict[str, Any],
     assert (path, evidence) == (verdict.path, verdict.path_evidence)
 
 
+def test_the_list_of_paths_is_that_of_the_table() -> None:
+    """Each path that a row of the table ends in is in the list, and no other: metrics are there for all from the start."""
+    assert {path for *_, path, _ in DECISIONS} == set(PATHS)
+
+
 WAYS = ["internet_gateway", "gateway_endpoint", "transit_gateway", "middlebox", "same_vpc", "blackhole", None]
 FACTS = st.builds(
     Facts,
@@ -153,6 +158,7 @@ def test_the_verdict_never_says_nat_without_evidence(facts: Facts) -> None:
     assert verdict.path != "nat_gateway"
     assert (verdict.path is None) == (verdict.path_evidence is None)
     assert (verdict.path == "unknown") == (verdict.path_evidence == "none")
+    assert verdict.path in {None, *PATHS}
 
 
 @given(FACTS)
