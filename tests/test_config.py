@@ -125,8 +125,8 @@ def test_every_section_is_read(write: Write) -> None:
 
 def test_keys_without_effect_are_told(write: Write) -> None:
     """A key that nothing acts on yet is accepted, but not in silence."""
-    config = load(write('schedule = { posture = "2h", collect = "2m" }\nhttp.web_config = "web.yml"'), {})
-    assert no_effect(config) == ("http.web_config", "schedule.posture")
+    config = load(write('schedule = { posture = "2h", maintain = "2d", collect = "2m" }'), {})
+    assert no_effect(config) == ("schedule.maintain", "schedule.posture")
     assert no_effect(load(write('lake.uri = "x"'), {})) == ()
 
 

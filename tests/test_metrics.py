@@ -211,7 +211,20 @@ def test_no_label_says_where(metrics: Metrics) -> None:
     metrics.record(RANKED)
     found = ours(metrics)
     assert set().union(*found.values()) == {
-        *("kind", "detector", "severity", "event", "task", "version", "owner", "reason", "visibility", "state", "sink"),
+        *(
+            "kind",
+            "detector",
+            "severity",
+            "event",
+            "task",
+            "version",
+            "owner",
+            "reason",
+            "visibility",
+            "state",
+            "sink",
+            "status",
+        ),
         *("path", "service", "workload_kind", "workload"),
     }
     assert {name for name, labels in found.items() if "workload" in labels} == {

@@ -13,11 +13,10 @@ if TYPE_CHECKING:
     from ssl import SSLContext
 
     from flowaudit.config import Http
+    from flowaudit.config.web import WebConfig
 
 MOST_SHOWN = 500
 """Characters of a response that are shown."""
-CERTIFICATE_WANTED = ("CERTIFICATE_REQUIRED", "HANDSHAKE_FAILURE", "BAD_CERTIFICATE")
-"""OpenSSL's reasons where a server wants a client certificate."""
 
 
 def ping(
@@ -44,10 +43,11 @@ def _answer(http: Http, page: str, seconds: float) -> str:
     import ssl
     from http.client import HTTPConnection, HTTPException, HTTPSConnection
 
-    tls, host = _tls(http), {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(http.host, http.host)  # noqa: S104
+    web, host = _web_config(http), {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(http.host, http.host)  # noqa: S104
+    tls = web.tls_server_config if web else None
     url = f"{'https' if tls else 'http'}://{f'[{host}]' if ':' in host else host}:{http.port}{page}"
     connection = (
-        HTTPSConnection(host, http.port, timeout=seconds, context=tls)
+        HTTPSConnection(host, http.port, timeout=seconds, context=_unverified())
         if tls
         else HTTPConnection(host, http.port, timeout=seconds)
     )
@@ -55,11 +55,12 @@ def _answer(http: Http, page: str, seconds: float) -> str:
         connection.request("GET", page)
         answer = connection.getresponse()
         text = answer.read(MOST_SHOWN).decode(errors="replace").strip()
-    except ssl.SSLError as error:
-        if page == "/healthz" and any(reason in (error.reason or "") for reason in CERTIFICATE_WANTED):
-            return "ok: it asks for a client certificate"
-        raise DaemonError(f"{url}: no TLS: {error.reason or error}") from None
     except (OSError, HTTPException) as error:
+        refused = isinstance(error, ssl.SSLError | ConnectionError) and not isinstance(error, ConnectionRefusedError)
+        if refused and tls and tls.client_auth_type == "RequireAndVerifyClientCert":
+            if page == "/healthz":
+                return "ok: it asks for a client certificate"
+            raise DaemonError(f"{url}: not known: it asks for a client certificate, which ping has not") from None
         why = "no answer in time" if isinstance(error, TimeoutError) else f"no answer: {error}"
         raise DaemonError(f"{url}: {why}; is `flowaudit run` running, with the same [http] listen?") from None
     finally:
@@ -69,18 +70,24 @@ def _answer(http: Http, page: str, seconds: float) -> str:
     return text
 
 
-def _tls(http: Http) -> SSLContext | None:
-    """Return how to talk to a daemon with this web configuration; None: without TLS."""
+def _web_config(http: Http) -> WebConfig | None:
+    """Return the web configuration of the daemon; raises ConfigError."""
     if not http.web_config:
         return None
-    import ssl
     from pathlib import Path
 
     from flowaudit.config.web import load
 
-    if load(Path(http.web_config)).tls is None:
-        return None
+    return load(Path(http.web_config)).config
+
+
+def _unverified() -> SSLContext:
+    """Return a TLS context that takes any certificate.
+
+    The address is the daemon's own, and nothing secret is sent to it: its certificate has the name that others use.
+    """
+    import ssl
+
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    # The address is the daemon's own, and nothing secret is sent: its certificate has the name that others use.
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     return context

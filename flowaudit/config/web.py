@@ -227,6 +227,8 @@ def _mistake(detail: Mapping[str, Any]) -> str:
             what = str(detail["ctx"]["error"])
         case "literal_error":
             what = f"must be one of {detail['ctx']['expected']}"
+        case "model_type" | "dict_type" | "mapping_type" | "model_attributes_type":
+            what = "must be a mapping"
         case _:
             what = detail["msg"]
     return f"{place}: {what}"

@@ -54,8 +54,9 @@ def site(app: App, daemon: Daemon, file: WebConfigFile, answered: Callable[[int]
         Route("/readyz", pages.readyz),
         *Api(app, threads).routes,
     ]
-    handlers = {HTTPException: _refused, Exception: _failed}
-    return Guard(Starlette(routes=routes, exception_handlers=handlers), file, answered)
+    starlette = Starlette(routes=routes, exception_handlers={HTTPException: _refused, Exception: _failed})
+    starlette.router.redirect_slashes = False
+    return Guard(starlette, file, answered)
 
 
 class _Probes:

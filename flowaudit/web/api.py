@@ -56,6 +56,8 @@ class Api:
 
     def _answer(self, report: Report, given: dict[str, Any], format: str, most: int) -> Response:
         try:
+            if not self._app.lake.exists():
+                raise self._app.lake.missing()
             with sql.connect(self._app.lake, views=self._app.catalogue.views, limits=LIMITS) as lake:
                 table = distinct(lake.ask(report.sql, given))
             shown, total = table.slice(0, most), table.num_rows
