@@ -111,7 +111,7 @@ def tables() -> list[Panel]:
             Face(
                 3,
                 "Top talkers",
-                "Who sent most to which address in the range. An address that nobody knows: flowaudit query run who-spoke-to.",
+                "Who sent most to which address in the range. Who else did: flowaudit query run who-spoke-to.",
                 "string",
                 24,
                 10,

@@ -127,8 +127,8 @@ def coverage() -> list[Panel]:
             Face(
                 204,
                 "Blind workloads",
-                "Workloads with traffic that no flow log can record, as they have no interface in your VPC: give them a "
-                "VpcConfig.",
+                "Workloads with traffic that no flow log can record, as they have no interface in your VPC: "
+                "give them a VpcConfig.",
                 "short",
                 12,
                 4,
@@ -149,8 +149,8 @@ def detectors() -> list[Panel]:
             Face(
                 301,
                 "Visibility by detector",
-                "None: the newest flow logs lack fields that the detector needs. Create the flow log with the format that "
-                "flowaudit doctor prints.",
+                "None: the newest flow logs lack fields that the detector needs. Create the flow log with the format "
+                "that flowaudit doctor prints.",
                 "short",
                 12,
                 10,
@@ -202,7 +202,7 @@ def detectors() -> list[Panel]:
             Face(
                 304,
                 "Time of a query, by detector",
-                "Mean duration of a detector's queries, one for each window. The slowest decides how long detection takes.",
+                "Mean duration of a detector's queries, one for each window. Slow: shorten its window.",
                 "s",
                 8,
             ),
@@ -339,7 +339,7 @@ def aws() -> list[Panel]:
             Face(
                 504,
                 "Interfaces by owner",
-                "Network interfaces in the inventory. Unknown may be SageMaker's: flowaudit query run unattributed-interfaces.",
+                "Network interfaces in the inventory. Unknown: flowaudit query run unattributed-interfaces.",
                 "short",
                 8,
                 decimals=0,

@@ -30,8 +30,9 @@ def verdict() -> list[Panel]:
                 1,
                 "Are we leaking?",
                 "Red: data leaves a workload by a path that is not allowed; open the runbook. Orange: "
-                f"not known, because the newest record is older than {OLD // 60} minutes, detection is late, coverage is "
-                f"below {COVERED:.0%}, a critical detector lacks fields, or the daemon has stopped; see the dashboard Health.",
+                f"not known, because the newest record is older than {OLD // 60} minutes, detection is late, "
+                f"coverage is below {COVERED:.0%}, a critical detector lacks fields, or the daemon has stopped; "
+                "see the dashboard Health.",
                 "none",
                 4,
                 4,

@@ -125,7 +125,8 @@ def number(face: Face, *queries: Query, background: bool = False) -> Panel:
     panel = stat.Panel().graph_mode(of.BigValueGraphMode.NONE)
     panel.color_mode(of.BigValueColorMode.BACKGROUND if background else of.BigValueColorMode.VALUE)
     panel.reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]))
-    panel.data_links([link("Status page of ${__field.labels.instance}", "http://${__field.labels.instance}/")])
+    if any("{{instance}}" in query.legend for query in queries):
+        panel.data_links([link("Status page of ${__field.labels.instance}", "http://${__field.labels.instance}/")])
     _asked(panel, queries, instant=True)
     return _dressed(panel, face)
 
