@@ -74,6 +74,7 @@ def tables() -> list[Panel]:
             {
                 "severity": Column("Severity", mappings=(colored(SEVERITIES),)),
                 "detector": Column("Detector"),
+                **WORKLOAD,
                 "sentence": Column("What was seen"),
                 "bytes": BYTES,
                 "first_seen": FIRST,
@@ -81,6 +82,7 @@ def tables() -> list[Panel]:
                 "id": Column("ID"),
             },
             sort="Last seen",
+            state="open",
         ),
         report(
             Face(

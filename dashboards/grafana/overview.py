@@ -48,7 +48,7 @@ def verdict() -> list[Panel]:
             Face(
                 2,
                 "Leaked bytes",
-                "Bytes of the flows of open critical findings. Run flowaudit findings --state open for each of them.",
+                "Bytes of the flows of open critical findings. List them: flowaudit findings --severity critical.",
                 "decbytes",
                 4,
                 4,
@@ -172,7 +172,7 @@ def details() -> list[Panel]:
             Face(
                 12,
                 "Workloads that sent most",
-                "Bytes in the last hour, the first ten. An unusual one: open it on the dashboard Workload.",
+                "Bytes in the newest hour with records. An unusual one: open it on the dashboard Workload.",
                 "decbytes",
                 12,
                 9,

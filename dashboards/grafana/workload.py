@@ -74,7 +74,7 @@ def summary() -> list[Panel]:
             Face(
                 3,
                 "Share not over allowed paths",
-                "Part of the bytes of the last hour that took a path which Allowed paths does not name. "
+                "Part of the bytes of the newest hour that took a path which Allowed paths does not name. "
                 "Choose there what your [policy] allows, then look below for who sent the rest.",
                 "percentunit",
                 6,
@@ -90,7 +90,7 @@ def summary() -> list[Panel]:
             Face(
                 4,
                 "Bytes in the last hour",
-                "What was sent over all paths. Nothing: the workload is idle, or not among the 20 that sent most.",
+                "Sent over all paths in the newest hour with records. No traffic: not among the 20 that sent most.",
                 "decbytes",
                 6,
                 4,

@@ -191,7 +191,7 @@ def test_a_dashboard_has_what_grafana_needs(board: Dashboard) -> None:
 
 
 def test_names_are_given_once() -> None:
-    """No two dashboards share a uid or title, no two panels an id within one, no two queries a letter within a panel."""
+    """No two dashboards share a uid or title, no two panels of one an id, no two queries of a panel a letter."""
     assert len({board["uid"] for board in BOARDS}) == len(BOARDS) == len(FILES)
     assert len({board["title"] for board in BOARDS}) == len(BOARDS)
     for board in BOARDS:
@@ -256,7 +256,8 @@ def test_commands_in_descriptions_exist(one: tuple[str, Panel]) -> None:
         for word in command.split():
             if word.startswith("-"):
                 assert word in {name for option in verb.params for name in option.opts}, command
-            elif hasattr(verb, "commands"):
+                break
+            if hasattr(verb, "commands"):
                 assert word in verb.commands, command
                 verb = verb.commands[word]
     for report in re.findall(r"flowaudit query run (\S+[a-z])", one[1]["description"]):
