@@ -84,6 +84,13 @@ def tables() -> list[Panel]:
             sort="Last seen",
             state="open",
         ),
+        *_traffic(),
+        *_more(),
+    ]
+
+
+def _traffic() -> list[Panel]:
+    return [
         report(
             Face(
                 2,
@@ -134,7 +141,6 @@ def tables() -> list[Panel]:
             sort="Bytes",
             **SPAN,
         ),
-        *_more(),
     ]
 
 

@@ -2,10 +2,13 @@
 
 from grafana_foundation_sdk.builders.dashboard import Dashboard
 
+from dashboards.grafana.delivery import process, sinks
+from dashboards.grafana.detection import detectors
 from dashboards.grafana.frame import daemons, folded, framed
-from dashboards.grafana.intake import aws, collection, coverage, detectors, process, sinks
+from dashboards.grafana.intake import aws, collection, coverage
 from dashboards.grafana.panels import ANY_IS_BAD, Column, Face, Panel, Query, lines, number, rows, word, words
-from dashboards.grafana.terms import COVERAGE, COVERED, LATE, OLD, PER_DAEMON, RECORD_AGE, SEEN, age
+from dashboards.grafana.terms import LATE, PER_DAEMON, SEEN, age
+from dashboards.grafana.trust import covered, newest
 from dashboards.prometheus.alerts import STAGES
 
 NEVER = words(1e9, "never", "red")
@@ -18,7 +21,6 @@ def by_stage(expr: str, legend: str = "") -> list[Query]:
 
 def summary() -> list[Panel]:
     """Return the first row."""
-    shown = ((None, "green"), (OLD / 2, "orange"), (OLD, "red"))
     return [
         number(
             Face(
@@ -36,37 +38,8 @@ def summary() -> list[Panel]:
             Query(f"max {PER_DAEMON} (up{{$selector}}) and on (job, instance) {SEEN}", "{{instance}}"),
             background=True,
         ),
-        number(
-            Face(
-                2,
-                "Age of newest record",
-                "Old while collection succeeds: AWS delivers late, or the flow log is gone.",
-                "s",
-                4,
-                4,
-                steps=shown,
-                mappings=(words(1e9, "no record yet", "red"),),
-                decimals=0,
-                runbook="FlowauditRecordsOld",
-            ),
-            Query(RECORD_AGE, "{{instance}}"),
-        ),
-        number(
-            Face(
-                3,
-                "Coverage",
-                "Share of the lifetime of SageMaker's interfaces in the last 24 hours that flow logs cover.",
-                "percentunit",
-                4,
-                4,
-                steps=((None, "red"), (0.95, "orange"), (float(COVERED), "green")),
-                decimals=1,
-                bounds=(0, 1),
-                empty="no interface",
-                runbook="FlowauditCoverageBudgetBurn",
-            ),
-            Query(COVERAGE, "{{instance}}"),
-        ),
+        newest(2),
+        covered(3),
         *_counts(),
     ]
 

@@ -12,14 +12,21 @@ from dashboards.grafana.panels import (
     Query,
     bars,
     lines,
+    link,
     number,
     rows,
     word,
     words,
 )
-from dashboards.grafana.terms import COVERAGE, COVERED, LEAKS, OLD, PER_DAEMON, RECORD_AGE, VERDICT
+from dashboards.grafana.terms import COVERED, LEAKS, OLD, PER_DAEMON, VERDICT
+from dashboards.grafana.trust import covered, newest
 
 CRITICAL = '{$selector,severity="critical"}'
+
+DRILL_DOWN = (
+    "/d/flowaudit-workload?${__url_time_range}&${datasource:queryparam}&${job:queryparam}&${instance:queryparam}"
+    "&var-workload=${__field.labels.workload}"
+)
 
 
 def verdict() -> list[Panel]:
@@ -81,39 +88,8 @@ def verdict() -> list[Panel]:
 def trust() -> list[Panel]:
     """Return the other half of the first row: how much the verdict is worth."""
     return [
-        number(
-            Face(
-                4,
-                "Coverage",
-                "Share of the lifetime of SageMaker's interfaces in the last 24 hours that flow logs cover. "
-                "What is not covered cannot be found: flowaudit coverage --by interface.",
-                "percentunit",
-                4,
-                4,
-                steps=((None, "red"), (0.95, "orange"), (float(COVERED), "green")),
-                decimals=1,
-                bounds=(0, 1),
-                empty="no interface",
-                runbook="FlowauditCoverageBudgetBurn",
-            ),
-            Query(COVERAGE, "{{instance}}"),
-        ),
-        number(
-            Face(
-                5,
-                "Age of newest record",
-                "Traffic since then is not searched yet. AWS delivers after 5 to 15 minutes; "
-                "if it is older, see whether collection fails on the dashboard Health.",
-                "s",
-                4,
-                4,
-                steps=((None, "green"), (OLD / 2, "orange"), (OLD, "red")),
-                mappings=(words(1e9, "no record yet", "red"),),
-                decimals=0,
-                runbook="FlowauditRecordsOld",
-            ),
-            Query(RECORD_AGE, "{{instance}}"),
-        ),
+        covered(4),
+        newest(5),
         number(
             Face(
                 6,
@@ -182,6 +158,7 @@ def details() -> list[Panel]:
                 "(flowaudit_traffic_workload_bytes{$selector})))",
                 "{{workload}} ({{workload_kind}})",
             ),
+            leads=link("Open the workload", DRILL_DOWN),
         ),
         rows(
             Face(
@@ -212,6 +189,12 @@ def details() -> list[Panel]:
             ),
             sort="Bytes",
         ),
+        *_events(),
+    ]
+
+
+def _events() -> list[Panel]:
+    return [
         lines(
             Face(
                 14,

@@ -6,7 +6,7 @@ In an expression `$selector` is what chooses the daemons: the variables Job and 
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from grafana_foundation_sdk.builders import bargauge, common, prometheus, stat, table, timeseries
+from grafana_foundation_sdk.builders import bargauge, common, gauge, prometheus, stat, table, timeseries
 from grafana_foundation_sdk.builders import dashboard as build
 from grafana_foundation_sdk.cog.builder import Builder
 from grafana_foundation_sdk.cog.variants import Dataquery
@@ -27,7 +27,7 @@ Steps = tuple[tuple[float | None, str], ...]
 NEUTRAL: Steps = ((None, "text"),)
 ANY_IS_BAD: Steps = ((None, "green"), (1, "red"))
 ANY_IS_ODD: Steps = ((None, "green"), (1, "orange"))
-Panel = stat.Panel | timeseries.Panel | bargauge.Panel | table.Panel
+Panel = stat.Panel | gauge.Panel | timeseries.Panel | bargauge.Panel | table.Panel
 
 
 @dataclass(frozen=True)
@@ -71,6 +71,12 @@ def word(value: int, text: str, color: str) -> model.ValueMapping:
 def words(least: float, text: str, color: str) -> model.ValueMapping:
     """Return the mapping of all values from `least` on to a word."""
     return model.RangeMap(model.DashboardRangeMapOptions(least, None, model.ValueMappingResult(text, color)))
+
+
+def undefined(text: str, color: str) -> model.ValueMapping:
+    """Return the mapping of 0/0 to a word."""
+    result = model.ValueMappingResult(text, color)
+    return model.SpecialValueMap(model.DashboardSpecialValueMapOptions(model.SpecialValueMatch.NA_N, result))
 
 
 def colored(colors: dict[str, str]) -> model.ValueMapping:
@@ -131,11 +137,21 @@ def number(face: Face, *queries: Query, background: bool = False) -> Panel:
     return _dressed(panel, face)
 
 
-def bars(face: Face, *queries: Query) -> Panel:
-    """Return a panel of horizontal bars, the longest first."""
+def dial(face: Face, *queries: Query) -> Panel:
+    """Return a panel of current values on a scale, one for each daemon."""
+    panel = gauge.Panel().reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]))
+    panel.show_threshold_markers(True)
+    _asked(panel, queries, instant=True)
+    return _dressed(panel, face)
+
+
+def bars(face: Face, *queries: Query, leads: build.DashboardLink | None = None) -> Panel:
+    """Return a panel of horizontal bars, the longest first; a click on one opens what it leads to."""
     panel = bargauge.Panel().orientation(of.VizOrientation.HORIZONTAL).display_mode(of.BarGaugeDisplayMode.BASIC)
     panel.reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]))
     panel.color_scheme(build.FieldColor().mode(model.FieldColorModeId.PALETTE_CLASSIC_BY_NAME))
+    if leads:
+        panel.data_links([leads])
     _asked(panel, queries, instant=True)
     return _dressed(panel, face)
 
@@ -187,8 +203,9 @@ def rows(face: Face, columns: dict[str, Column], *queries: Query, sort: str) -> 
     kept = {"include": {"names": list(columns)}}
     named = {"indexByName": order, "renameByName": {name: column.title for name, column in columns.items()}}
     panel = _table(columns.values(), sort)
-    panel.with_transformation(model.DataTransformerConfig("merge", options={}))
+    # First, as series whose names differ would not be merged.
     panel.with_transformation(model.DataTransformerConfig("filterFieldsByName", options=kept))
+    panel.with_transformation(model.DataTransformerConfig("merge", options={}))
     panel.with_transformation(model.DataTransformerConfig("organize", options=named))
     _asked(panel, queries, instant=True, as_table=True)
     return _dressed(panel, face)

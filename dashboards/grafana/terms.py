@@ -45,3 +45,8 @@ vector(-1)"""
 def either(expr: str) -> str:
     """Return an expression with 0 where it has no series."""
     return f"({expr} or vector(0))"
+
+
+def per_second(metric: str) -> str:
+    """Return the expression for a counter's rate over all daemons."""
+    return f"sum(rate(flowaudit_{metric}{{$selector}}[$__rate_interval]))"

@@ -38,12 +38,14 @@ WORKLOAD = '$selector,workload=~"$workload"'
 BYTES = f"max by (workload_kind, workload, path) (flowaudit_traffic_workload_bytes{{{WORKLOAD}}})"
 OTHER = f'max by (workload_kind, workload, path) (flowaudit_traffic_workload_bytes{{{WORKLOAD},path!~"$allowed"}})'
 FINDINGS = f"max by (workload_kind, workload, severity) (flowaudit_traffic_workload_findings{{{WORKLOAD}}})"
+CRITICAL = (
+    f'sum(max by (workload_kind, workload) (flowaudit_traffic_workload_findings{{{WORKLOAD},severity="critical"}}))'
+)
 SHARE = f"{either(f'sum({OTHER})')}\n/ (sum({BYTES}) > 0)"
 
 
 def summary() -> list[Panel]:
     """Return the first row."""
-    critical = FINDINGS.replace("}", ',severity="critical"}')
     return [
         number(
             Face(
@@ -56,7 +58,7 @@ def summary() -> list[Panel]:
                 steps=ANY_IS_BAD,
                 runbook="FlowauditLeakFound",
             ),
-            Query(either(f"sum({critical})"), "critical"),
+            Query(either(CRITICAL), "critical"),
         ),
         number(
             Face(
@@ -128,6 +130,12 @@ def over_time() -> list[Panel]:
             Query(f"sum by (severity) ({FINDINGS})", "{{severity}}"),
             colors=SEVERITIES,
         ),
+        *_by_workload(),
+    ]
+
+
+def _by_workload() -> list[Panel]:
+    return [
         lines(
             Face(
                 12,
