@@ -81,7 +81,7 @@ def tables() -> list[Panel]:
                 "last_seen": LAST,
                 "id": Column("ID"),
             },
-            sort="Last seen",
+            sort="",
             state="open",
         ),
         *_traffic(),

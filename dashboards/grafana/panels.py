@@ -212,10 +212,13 @@ def rows(face: Face, columns: dict[str, Column], *queries: Query, sort: str) -> 
 
 
 def _table(columns: Iterable[Column], sort: str) -> table.Panel:
+    """Return a table that is sorted by a column, the largest first; without one, as its query sorts it."""
     panel = table.Panel().filterable(True)
     for column in columns:
         panel.override_by_name(column.title, column.properties())
-    return panel.sort_by([common.TableSortByFieldState().display_name(sort).desc(True)])
+    if sort:
+        panel.sort_by([common.TableSortByFieldState().display_name(sort).desc(True)])
+    return panel
 
 
 class _Ready(Builder[Dataquery]):

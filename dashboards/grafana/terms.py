@@ -5,6 +5,7 @@ from dashboards.prometheus.settings import seconds
 
 OLD = seconds(str(SETTINGS["alerts.FlowauditRecordsOld.age"]))
 LATE = seconds(str(SETTINGS["alerts.FlowauditDetectionLate.age"]))
+STALE = seconds(str(SETTINGS["alerts.FlowauditCoverageLate.age"]))
 COVERED = SETTINGS["slo.coverage.objective"]
 PER_DAEMON = "by (job, instance)"
 
@@ -32,6 +33,7 @@ VERDICT = f"""\
 or
 ({RECORD_AGE} <= bool {OLD})
 * ({age("detect")} <= bool {LATE})
+* ({age("coverage")} <= bool {STALE})
 * ({COVERAGE} >= bool {COVERED})
 * ({BLIND} == bool 0)
 - 1

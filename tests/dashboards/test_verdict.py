@@ -16,6 +16,7 @@ from tests.dashboards.panels import dashboards, filled, queries, variables
 NOW = 7200
 LIMITS = load(None)
 OLD = seconds(str(LIMITS["alerts.FlowauditRecordsOld.age"]))
+STALE = seconds(str(LIMITS["alerts.FlowauditCoverageLate.age"]))
 LATE = seconds(str(LIMITS["alerts.FlowauditDetectionLate.age"]))
 LEAK, NOT_KNOWN, NONE_SEEN = 2, -1, 0
 (BOARD,) = (board for board in dashboards() if board["uid"] == "flowaudit-overview")
@@ -33,6 +34,7 @@ def daemon(instance: str = "a", **changes: str) -> dict[str, str]:
         "medium": (f'flowaudit_findings_open{{{target},{other},severity="medium"}}', "0"),
         "record": (f"flowaudit_collect_last_record_timestamp_seconds{{{target}}}", str(NOW - 300)),
         "detect": (f"flowaudit_detect_last_success_timestamp_seconds{{{target}}}", str(NOW - 60)),
+        "measured": (f"flowaudit_coverage_last_success_timestamp_seconds{{{target}}}", str(NOW - 300)),
         "covered": (f'flowaudit_coverage_interface_seconds{{{target},state="covered"}}', "9950"),
         "missing": (f'flowaudit_coverage_interface_seconds{{{target},state="missing"}}', "50"),
         "pending": (f'flowaudit_coverage_interface_seconds{{{target},state="pending"}}', "900"),
@@ -76,6 +78,8 @@ CASES: list[tuple[str, dict[str, str], int]] = [
     ("the newest record is almost old", {"record": str(NOW - OLD)}, NONE_SEEN),
     ("no detection yet", {"detect": "0"}, NOT_KNOWN),
     ("detection is late", {"detect": str(NOW - LATE - 1)}, NOT_KNOWN),
+    ("coverage was never measured", {"measured": "0"}, NOT_KNOWN),
+    ("coverage was measured long ago", {"measured": str(NOW - STALE - 1)}, NOT_KNOWN),
     ("coverage is low", {"missing": "110"}, NOT_KNOWN),
     ("much is pending", {"pending": "900000"}, NONE_SEEN),
     ("there are no interfaces", {"covered": "0", "missing": "0", "pending": "0"}, NOT_KNOWN),
