@@ -38,8 +38,8 @@ def verdict() -> list[Panel]:
                 "Are we leaking?",
                 "Red: data leaves a workload by a path that is not allowed; open the runbook. Orange: "
                 f"not known, because the newest record is older than {OLD // 60} minutes, detection is late, "
-                f"coverage is below {COVERED:.0%} or not measured, a critical detector lacks fields, or the daemon has stopped; "
-                "see the dashboard Health.",
+                f"coverage is below {COVERED:.0%} or not measured, a critical detector lacks fields, or the daemon "
+                "has stopped; see the dashboard Health.",
                 "none",
                 4,
                 4,
