@@ -29,6 +29,7 @@ PATHS = (
     "vpc_peering",
     "middlebox",
     "local_zone",
+    "blackhole",
     "vpc_resource",
     "unknown",
 )
