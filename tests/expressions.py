@@ -9,6 +9,8 @@ import promql_parser as promql
 
 COMPARISONS = {"==", "!=", ">", "<", ">=", "<="}
 SETS = {"and", "or", "unless"}
+# Aggregations that keep series as they are.
+PICKS = {"topk", "bottomk"}
 
 
 def children(node: Any) -> list[Any]:
@@ -78,6 +80,8 @@ def certain(node: Any) -> set[str]:
 def lacking(wanted: set[str], node: Any) -> set[str]:
     """Return which of some labels the series of an expression cannot have."""
     node = bare(node)
+    if isinstance(node, promql.AggregateExpr) and str(node.op) in PICKS:
+        return lacking(wanted, node.expr)
     if isinstance(node, promql.AggregateExpr):
         named = set(node.modifier.labels) if node.modifier else set()
         by = node.modifier is None or node.modifier.type == promql.AggModifierType.By

@@ -1,0 +1,166 @@
+"""The dashboard Cost: what do NAT gateways take for traffic that VPC endpoints would carry?"""
+
+from grafana_foundation_sdk.builders.dashboard import Dashboard
+
+from dashboards.grafana.frame import daemons, framed, typed
+from dashboards.grafana.panels import Column, Face, Panel, Query, bars, lines, number, rows
+from dashboards.grafana.terms import either
+
+# Gateway endpoints are free and serve these two; interface endpoints serve AWS's other services.
+GATEWAY = 'service=~"S3|DYNAMODB"'
+INTERFACE = 'service!~"S3|DYNAMODB|none"'
+AWS = 'service!="none"'
+MONTH = "/ $__range_s * 2592000"
+SENT_ONLY = "Sent bytes only: NAT gateways also charge for what is received, so the truth is higher."
+
+
+def nat(services: str = "") -> str:
+    """Return the expression for bytes through NAT gateways by service, over the range."""
+    chosen = f"$selector,{services}" if services else "$selector"
+    return f"increase(flowaudit_collect_nat_bytes_total{{{chosen}}}[$__range])"
+
+
+def gigabytes(services: str) -> str:
+    """Return the expression for GB through NAT gateways over the range, 0 where there are none."""
+    return f"{either(f'sum({nat(services)})')} / 1e9"
+
+
+BY_GATEWAY, BY_INTERFACE = gigabytes(GATEWAY), gigabytes(INTERFACE)
+HOURS = "$__range_s / 3600 * $endpoint_interfaces * $endpoint_hour"
+ENDPOINT = f"{BY_INTERFACE} * $endpoint_price + {HOURS}"
+
+
+def summary() -> list[Panel]:
+    """Return the sums over the range."""
+    return [
+        number(
+            Face(
+                1,
+                "NAT, for AWS services",
+                f"What NAT gateways took in the range for bytes to AWS services. {SENT_ONLY}",
+                "currencyUSD",
+                6,
+                4,
+                decimals=2,
+            ),
+            Query(f"{gigabytes(AWS)} * $nat_price", "NAT"),
+        ),
+        number(
+            Face(
+                2,
+                "Of it, free by gateway endpoint",
+                "S3 and DynamoDB: create the gateway endpoint, which costs nothing. "
+                "flowaudit query run gateway-endpoint-savings names the subnets.",
+                "currencyUSD",
+                6,
+                4,
+                steps=((None, "green"), (0.01, "orange")),
+                decimals=2,
+            ),
+            Query(f"{BY_GATEWAY} * $nat_price", "S3 and DynamoDB"),
+        ),
+        number(
+            Face(
+                3,
+                "Interface endpoints instead",
+                "What interface endpoints would take in the range for the other services: per GB, and per hour for "
+                "Endpoint interfaces. flowaudit query run aws-services-over-nat names the services.",
+                "currencyUSD",
+                6,
+                4,
+                decimals=2,
+            ),
+            Query(ENDPOINT, "interface endpoints"),
+        ),
+        number(
+            Face(
+                4,
+                "Saved in a month",
+                "NAT's price less that of endpoints, for 30 days like this range. Below 0: interface endpoints cost "
+                "more than they save; create the gateway endpoint only.",
+                "currencyUSD",
+                6,
+                4,
+                steps=((None, "text"), (0.01, "green")),
+                decimals=2,
+            ),
+            Query(f"({gigabytes(AWS)} * $nat_price - ({ENDPOINT})) {MONTH}", "saved"),
+        ),
+    ]
+
+
+def services() -> list[Panel]:
+    """Return the same by service."""
+    by_service = f"sum by (service) ({nat(AWS)})"
+    return [
+        lines(
+            Face(
+                10,
+                "Bytes through NAT by service",
+                "What workloads send through NAT gateways. None: to others than AWS, which no endpoint carries.",
+                "Bps",
+                12,
+                9,
+            ),
+            Query(
+                "sum by (service) (rate(flowaudit_collect_nat_bytes_total{$selector}[$__rate_interval]))", "{{service}}"
+            ),
+            stacked=True,
+            interval="5m",
+        ),
+        bars(
+            Face(
+                11,
+                "Bytes through NAT over the range",
+                "Bytes to each AWS service. S3 or DYNAMODB first: create a gateway endpoint.",
+                "decbytes",
+                12,
+                9,
+            ),
+            Query(f"sort_desc({by_service})", "{{service}}"),
+        ),
+        rows(
+            Face(
+                12,
+                "Price by service",
+                f"What each service costs through NAT, and what an endpoint takes per GB, without hours. {SENT_ONLY}",
+                "currencyUSD",
+                24,
+                9,
+                decimals=2,
+                empty="no AWS service through NAT",
+            ),
+            {
+                "service": Column("Service"),
+                "Value #A": Column("Bytes", "decbytes"),
+                "Value #B": Column("NAT", "currencyUSD"),
+                "Value #C": Column("Endpoint, per GB", "currencyUSD"),
+                "Value #D": Column("NAT in a month", "currencyUSD"),
+            },
+            Query(by_service),
+            Query(f"{by_service} / 1e9 * $nat_price"),
+            Query(
+                f"sum by (service) ({nat(GATEWAY)}) * 0 or sum by (service) ({nat(INTERFACE)}) / 1e9 * $endpoint_price"
+            ),
+            Query(f"{by_service} / 1e9 * $nat_price {MONTH}"),
+            sort="Bytes",
+        ),
+    ]
+
+
+def cost() -> Dashboard:
+    """Return the dashboard."""
+    board = framed(
+        "cost", "Cost", "What NAT gateways take for traffic with AWS services that VPC endpoints would carry.", "now-7d"
+    )
+    daemons(board)
+    for name, label, value, description in (
+        ("nat_price", "NAT, USD per GB", "0.045", "What a NAT gateway takes for a GB; 0.045 in us-east-1."),
+        ("endpoint_price", "Endpoint, USD per GB", "0.01", "What an interface endpoint takes for a GB."),
+        ("endpoint_hour", "Endpoint, USD per hour", "0.01", "What an endpoint takes in one zone for an hour."),
+        ("endpoint_interfaces", "Endpoint interfaces", "2", "Interface endpoints times zones that you would create."),
+    ):
+        board.with_variable(typed(name, label, value, description))
+    for panel in (*summary(), *services()):
+        board.with_panel(panel)
+    return board

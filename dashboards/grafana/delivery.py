@@ -1,0 +1,113 @@
+"""The rows of the dashboard Health on sinks and on the daemon's process."""
+
+from dashboards.grafana.panels import Column, Face, Panel, Query, lines, rows, word
+from dashboards.grafana.terms import PER_DAEMON
+
+# Chosen by All, the variables match other programs' targets too.
+ITSELF = "and on (job, instance) flowaudit_build_info{$selector}"
+
+
+def sinks() -> list[Panel]:
+    """Return whether findings are delivered."""
+    waiting = "flowaudit_sink_oldest_pending_timestamp_seconds{$selector}"
+    label = "sum by (job, instance, sink)"
+    return [
+        rows(
+            Face(
+                401,
+                "Sinks",
+                "Down: flowaudit sinks test NAME says why. Pending events are sent once the sink accepts them. "
+                "Dead letters were refused: flowaudit sinks failed.",
+                "short",
+                24,
+                6,
+                empty="no sink",
+                runbook="FlowauditSinkDown",
+            ),
+            {
+                "sink": Column("Sink"),
+                "instance": Column("Daemon"),
+                "Value #A": Column("State", "short", (word(1, "up", "green"), word(0, "down", "red"))),
+                "Value #B": Column("Pending", "short"),
+                "Value #C": Column("Oldest pending", "s"),
+                "Value #D": Column("Last success", "dateTimeFromNow", (word(0, "never", "orange"),)),
+                "Value #E": Column("Dead letters", "short"),
+            },
+            Query(f"{label} (flowaudit_sink_up{{$selector}})"),
+            Query(f"{label} (flowaudit_sink_pending_events{{$selector}})"),
+            Query(f"time() - max by (job, instance, sink) ({waiting} > 0)"),
+            Query("max by (job, instance, sink) (flowaudit_sink_last_success_timestamp_seconds{$selector}) * 1000"),
+            Query(f"{label} (increase(flowaudit_sink_dead_letters_total{{$selector}}[$__range]))"),
+            sort="Pending",
+        ),
+        lines(
+            Face(402, "Events accepted", "Events a second that each sink accepted.", "cps", 12, bounds=(0, None)),
+            Query("sum by (sink) (rate(flowaudit_sink_events_total{$selector}[$__rate_interval]))", "{{sink}}"),
+            interval="5m",
+        ),
+        lines(
+            Face(
+                403,
+                "Failed attempts and dead letters",
+                "Failed attempts are repeated, dead letters are not: flowaudit sinks failed lists them.",
+                "short",
+                12,
+                bounds=(0, None),
+                runbook="FlowauditEventsUndelivered",
+            ),
+            Query(
+                "sum by (sink) (increase(flowaudit_sink_failures_total{$selector}[$__rate_interval]))",
+                "{{sink}} failed",
+            ),
+            Query(
+                "sum by (sink) (increase(flowaudit_sink_dead_letters_total{$selector}[$__rate_interval]))",
+                "{{sink}} dead letters",
+            ),
+            events=True,
+            interval="5m",
+        ),
+    ]
+
+
+def process() -> list[Panel]:
+    """Return what the daemon uses."""
+    return [
+        lines(
+            Face(601, "CPU", "Cores in use. Steadily above one: raise intervals in [schedule].", "percentunit", 8),
+            Query(f"rate(process_cpu_seconds_total{{$selector}}[$__rate_interval]) {ITSELF}", "{{instance}}"),
+        ),
+        lines(
+            Face(
+                602,
+                "Memory",
+                "Resident memory. Near the container's limit: raise it, or shorten windows of detectors.",
+                "bytes",
+                8,
+            ),
+            Query(f"process_resident_memory_bytes{{$selector}} {ITSELF}", "{{instance}}"),
+        ),
+        lines(
+            Face(
+                603,
+                "Open files",
+                "Open file descriptors and the most there may be. Near it: raise ulimit -n.",
+                "short",
+                8,
+            ),
+            Query(f"process_open_fds{{$selector}} {ITSELF}", "{{instance}}"),
+            Query(f"process_max_fds{{$selector}} {ITSELF}", "{{instance}} limit"),
+        ),
+        rows(
+            Face(
+                604, "Versions", "Version and start of each daemon. Different ones: upgrade the older.", "short", 24, 5
+            ),
+            {
+                "instance": Column("Daemon"),
+                "version": Column("Version"),
+                "Value #B": Column("Started", "dateTimeFromNow"),
+            },
+            Query("flowaudit_build_info{$selector}"),
+            Query(f"max {PER_DAEMON} (process_start_time_seconds{{$selector}} {ITSELF}) * 1000"),
+            sort="Daemon",
+        ),
+    ]

@@ -1,0 +1,101 @@
+"""The row of the dashboard Health on detectors."""
+
+from dashboards.grafana.panels import Column, Face, Panel, Query, lines, rows, word
+from dashboards.grafana.terms import per_second
+
+VISIBILITY = {"full": "green", "partial": "yellow", "none": "red"}
+
+
+def detectors() -> list[Panel]:
+    """Return what detectors see and how long they take."""
+    visible = (word(2, "full", "green"), word(1, "partial", "yellow"), word(0, "none", "red"))
+    one = '(flowaudit_detector_visibility{$selector,visibility="%s"})'
+    return [
+        rows(
+            Face(
+                301,
+                "Visibility by detector",
+                "None: the newest flow logs lack fields that the detector needs. Create the flow log with the format "
+                "that flowaudit doctor prints.",
+                "short",
+                12,
+                10,
+                runbook="FlowauditDetectorBlind",
+            ),
+            {
+                "detector": Column("Detector"),
+                "instance": Column("Daemon"),
+                "Value": Column("Visibility", "short", visible),
+            },
+            Query(
+                f"sum by (job, instance, detector) {one % 'full'} * 2\n"
+                f"+ sum by (job, instance, detector) {one % 'partial'}"
+            ),
+            sort="Detector",
+        ),
+        lines(
+            Face(
+                302,
+                "Detectors by visibility",
+                "How many detectors see everything, a part, or nothing of what they look for.",
+                "short",
+                12,
+                10,
+                decimals=0,
+                runbook="FlowauditDetectorBlind",
+            ),
+            Query("sum by (visibility) (flowaudit_detector_visibility{$selector})", "{{visibility}}"),
+            stacked=True,
+            colors=VISIBILITY,
+        ),
+        *_work(),
+    ]
+
+
+def _work() -> list[Panel]:
+    return [
+        lines(
+            Face(
+                303,
+                "Failures by detector",
+                "Detection runs in which a detector failed. The daemon's log has the reason.",
+                "short",
+                8,
+                runbook="FlowauditDetectorFailing",
+            ),
+            Query(
+                "sum by (detector) (increase(flowaudit_detector_failures_total{$selector}[$__rate_interval])) > 0",
+                "{{detector}}",
+            ),
+            events=True,
+            interval="5m",
+        ),
+        lines(
+            Face(
+                304,
+                "Time of a query, by detector",
+                "Mean duration of a detector's queries, one for each window. Slow: shorten its window.",
+                "s",
+                8,
+            ),
+            Query(
+                "sum by (detector) (rate(flowaudit_detector_duration_seconds_total{$selector}[$__rate_interval]))\n"
+                "/ (sum by (detector) (rate(flowaudit_detector_runs_total{$selector}[$__rate_interval])) > 0)",
+                "{{detector}}",
+            ),
+            interval="10m",
+        ),
+        lines(
+            Face(
+                305,
+                "Windows and matches",
+                "Windows searched, and what detectors matched in them, a second. No windows: detection does not run.",
+                "cps",
+                8,
+                runbook="FlowauditDetectionLate",
+            ),
+            Query(per_second("detect_windows_total"), "windows"),
+            Query(per_second("detect_matches_total"), "matches"),
+            interval="5m",
+        ),
+    ]

@@ -1,0 +1,227 @@
+"""The dashboard Overview: is data leaking, and would it be seen?"""
+
+from grafana_foundation_sdk.builders.dashboard import Dashboard
+
+from dashboards.grafana.frame import daemons, framed
+from dashboards.grafana.panels import (
+    ANY_IS_BAD,
+    SEVERITIES,
+    Column,
+    Face,
+    Panel,
+    Query,
+    bars,
+    lines,
+    link,
+    number,
+    rows,
+    word,
+    words,
+)
+from dashboards.grafana.terms import COVERED, LEAKS, OLD, PER_DAEMON, VERDICT
+from dashboards.grafana.trust import covered, newest
+
+CRITICAL = '{$selector,severity="critical"}'
+
+DRILL_DOWN = (
+    "/d/flowaudit-workload?${__url_time_range}&${datasource:queryparam}&${job:queryparam}&${instance:queryparam}"
+    "&var-workload=${__field.labels.workload}"
+)
+
+
+def verdict() -> list[Panel]:
+    """Return the first row: gauges that answer "are we leaking?"."""
+    return [
+        number(
+            Face(
+                1,
+                "Are we leaking?",
+                "Red: data leaves a workload by a path that is not allowed; open the runbook. Orange: "
+                f"not known, because the newest record is older than {OLD // 60} minutes, detection is late, "
+                f"coverage is below {COVERED:.0%} or not measured, a critical detector lacks fields, or the daemon "
+                "has stopped; see the dashboard Health.",
+                "none",
+                4,
+                4,
+                steps=((None, "orange"), (0, "green"), (1, "red")),
+                mappings=(word(-1, "not known", "orange"), word(0, "no leak seen", "green"), words(1, "leak", "red")),
+                empty="not known",
+                runbook="FlowauditLeakFound",
+            ),
+            Query(VERDICT, "{{instance}}"),
+            background=True,
+        ),
+        number(
+            Face(
+                2,
+                "Leaked bytes",
+                "Bytes of the flows of open critical findings. List them: flowaudit findings --severity critical.",
+                "decbytes",
+                4,
+                4,
+                steps=ANY_IS_BAD,
+                runbook="FlowauditLeakFound",
+            ),
+            Query(f"sum {PER_DAEMON} (flowaudit_findings_open_bytes{CRITICAL})", "{{instance}}"),
+        ),
+        number(
+            Face(
+                3,
+                "Leaking since",
+                "First flow of the oldest open critical finding. What changed then: flowaudit query run what-changed.",
+                "dateTimeFromNow",
+                4,
+                4,
+                steps=((None, "red"),),
+                empty="no open leak",
+                runbook="FlowauditLeakFound",
+            ),
+            Query(
+                f"min {PER_DAEMON} (flowaudit_findings_open_since_timestamp_seconds{CRITICAL} > 0) * 1000",
+                "{{instance}}",
+            ),
+        ),
+        *trust(),
+    ]
+
+
+def trust() -> list[Panel]:
+    """Return the other half of the first row: how much the verdict is worth."""
+    return [
+        covered(4),
+        newest(5),
+        number(
+            Face(
+                6,
+                "Open critical findings",
+                "Findings of severity critical that are open and not muted. Mute one that is wanted: "
+                "flowaudit findings mute.",
+                "short",
+                4,
+                4,
+                steps=ANY_IS_BAD,
+                runbook="FlowauditLeakFound",
+            ),
+            Query(LEAKS, "{{instance}}"),
+        ),
+    ]
+
+
+def traffic() -> list[Panel]:
+    """Return the panels of bytes and findings over time."""
+    return [
+        lines(
+            Face(
+                10,
+                "Bytes by path",
+                "What workloads sent, by the path that it took. A path that is not allowed has findings: "
+                "flowaudit query run bytes-by-workload names who used it.",
+                "Bps",
+                12,
+            ),
+            Query(
+                "sum by (path) (rate(flowaudit_collect_egress_bytes_total{$selector}[$__rate_interval]))", "{{path}}"
+            ),
+            stacked=True,
+            interval="1m",
+        ),
+        lines(
+            Face(
+                11,
+                "Open findings by severity",
+                "Findings that are open and not muted. Begin with critical: flowaudit findings --state open.",
+                "short",
+                12,
+                decimals=0,
+                bounds=(0, None),
+            ),
+            Query("sum by (instance, severity) (flowaudit_findings_open{$selector})", "{{severity}} {{instance}}"),
+            colors=SEVERITIES,
+        ),
+    ]
+
+
+def details() -> list[Panel]:
+    """Return who sends most, what is found, and what became of it."""
+    return [
+        bars(
+            Face(
+                12,
+                "Workloads that sent most",
+                "Bytes in the newest hour with records. An unusual one: open it on the dashboard Workload.",
+                "decbytes",
+                12,
+                9,
+            ),
+            Query(
+                "topk(10, sum by (workload_kind, workload) (max by (workload_kind, workload, path) "
+                "(flowaudit_traffic_workload_bytes{$selector})))",
+                "{{workload}} ({{workload_kind}})",
+            ),
+            leads=link("Open the workload", DRILL_DOWN),
+        ),
+        rows(
+            Face(
+                13,
+                "Open findings by detector",
+                "Which detectors found something, how much was sent and since when. docs/detectors.md says of each "
+                "what it means and what to do.",
+                "short",
+                12,
+                9,
+                empty="no open finding",
+            ),
+            {
+                "severity": Column("Severity"),
+                "detector": Column("Detector"),
+                "instance": Column("Daemon"),
+                "Value #A": Column("Open", "short"),
+                "Value #B": Column("Bytes", "decbytes"),
+                "Value #C": Column("Since", "dateTimeFromNow"),
+            },
+            *(
+                Query(f"{total} and on (job, instance, detector, severity) flowaudit_findings_open{{$selector}} > 0")
+                for total in (
+                    "flowaudit_findings_open{$selector}",
+                    "flowaudit_findings_open_bytes{$selector}",
+                    "flowaudit_findings_open_since_timestamp_seconds{$selector} * 1000",
+                )
+            ),
+            sort="Bytes",
+        ),
+        *_events(),
+    ]
+
+
+def _events() -> list[Panel]:
+    return [
+        lines(
+            Face(
+                14,
+                "Events of findings",
+                "What detection runs wrote. Many reopened: the cause is not removed.",
+                "short",
+                24,
+                decimals=0,
+                bounds=(0, None),
+            ),
+            Query(
+                "sum by (event) (increase(flowaudit_findings_events_total{$selector}[$__rate_interval]))", "{{event}}"
+            ),
+            events=True,
+            interval="5m",
+        ),
+    ]
+
+
+def overview() -> Dashboard:
+    """Return the dashboard."""
+    board = framed(
+        "overview",
+        "Overview",
+        "Is data of SageMaker workloads leaking, since when, how much; and how far can that be relied on.",
+    )
+    daemons(board)
+    for panel in (*verdict(), *traffic(), *details()):
+        board.with_panel(panel)
+    return board

@@ -1,0 +1,239 @@
+"""Makes panels: each with title, description, unit, thresholds, legend and queries.
+
+In an expression `$selector` is what chooses the daemons: the variables Job and Instance.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from grafana_foundation_sdk.builders import bargauge, common, gauge, prometheus, stat, table, timeseries
+from grafana_foundation_sdk.builders import dashboard as build
+from grafana_foundation_sdk.cog.builder import Builder
+from grafana_foundation_sdk.cog.variants import Dataquery
+from grafana_foundation_sdk.models import common as of
+from grafana_foundation_sdk.models import dashboard as model
+from grafana_foundation_sdk.models.prometheus import PromQueryFormat
+
+from dashboards.prometheus.render import runbook_url
+from dashboards.prometheus.settings import load
+
+SETTINGS = load(None)
+SELECTOR = 'job=~"$job",instance=~"$instance"'
+SOURCE = of.DataSourceRef("prometheus", "${datasource}")
+WIDTH = 24
+SEVERITIES = {"critical": "red", "high": "orange", "medium": "yellow", "low": "blue"}
+
+Steps = tuple[tuple[float | None, str], ...]
+NEUTRAL: Steps = ((None, "text"),)
+ANY_IS_BAD: Steps = ((None, "green"), (1, "red"))
+ANY_IS_ODD: Steps = ((None, "green"), (1, "orange"))
+Panel = stat.Panel | gauge.Panel | timeseries.Panel | bargauge.Panel | table.Panel
+
+
+@dataclass(frozen=True)
+class Query:
+    """An expression, and the name of its series."""
+
+    expr: str
+    legend: str = ""
+
+    def full(self) -> str:
+        """Return the expression with the variables that choose the daemons."""
+        return self.expr.replace("$selector", SELECTOR)
+
+
+@dataclass(frozen=True)
+class Face:
+    """What every panel has; an `id` is never given to another panel, since links and tests name it.
+
+    `mappings` are values that are shown as words in a color. A `runbook` is the name of its alert.
+    """
+
+    id: int
+    title: str
+    description: str
+    unit: str
+    width: int
+    height: int = 8
+    steps: Steps = NEUTRAL
+    mappings: tuple[model.ValueMapping, ...] = ()
+    decimals: int | None = None
+    bounds: tuple[float | None, float | None] = (None, None)
+    empty: str = "no data"
+    runbook: str = ""
+
+
+def word(value: int, text: str, color: str) -> model.ValueMapping:
+    """Return the mapping of one value to a word."""
+    return model.ValueMap({str(value): model.ValueMappingResult(text, color)})
+
+
+def words(least: float, text: str, color: str) -> model.ValueMapping:
+    """Return the mapping of all values from `least` on to a word."""
+    return model.RangeMap(model.DashboardRangeMapOptions(least, None, model.ValueMappingResult(text, color)))
+
+
+def undefined(text: str, color: str) -> model.ValueMapping:
+    """Return the mapping of 0/0 to a word."""
+    result = model.ValueMappingResult(text, color)
+    return model.SpecialValueMap(model.DashboardSpecialValueMapOptions(model.SpecialValueMatch.NA_N, result))
+
+
+def colored(colors: dict[str, str]) -> model.ValueMapping:
+    """Return the mapping of words to colors."""
+    return model.ValueMap({name: model.ValueMappingResult(name, color) for name, color in colors.items()})
+
+
+def link(title: str, url: str) -> build.DashboardLink:
+    """Return a link that opens in a tab of its own."""
+    return build.DashboardLink(title).type(model.DashboardLinkType.LINK).url(url).target_blank(True)
+
+
+def thresholds(steps: Steps) -> build.ThresholdsConfig:
+    """Return the colors from given values on."""
+    absolute = build.ThresholdsConfig().mode(model.ThresholdsMode.ABSOLUTE)
+    return absolute.steps([model.Threshold(value, color) for value, color in steps])
+
+
+def _dressed(panel: Panel, face: Face, source: of.DataSourceRef = SOURCE) -> Panel:
+    """Give a panel what every panel has."""
+    panel.id(face.id).title(face.title).description(face.description).unit(face.unit).datasource(source)
+    panel.span(face.width).height(face.height).thresholds(thresholds(face.steps)).no_value(face.empty)
+    if face.mappings:
+        panel.mappings(list(face.mappings))
+    if face.decimals is not None:
+        panel.decimals(face.decimals)
+    if face.bounds[0] is not None:
+        panel.min(face.bounds[0])
+    if face.bounds[1] is not None:
+        panel.max(face.bounds[1])
+    if face.runbook:
+        panel.links([link(f"Runbook {face.runbook}", runbook_url(SETTINGS, face.runbook))])
+    return panel
+
+
+def _asked(panel: Panel, queries: tuple[Query, ...], *, instant: bool, as_table: bool = False) -> None:
+    """Add queries to a panel, by the names A, B, C …."""
+    for place, query in enumerate(queries):
+        target = prometheus.Dataquery().expr(query.full()).ref_id(chr(ord("A") + place)).datasource(SOURCE)
+        target.legend_format(query.legend)
+        if instant:
+            target.instant()
+        else:
+            target.range()
+        if as_table:
+            target.format(PromQueryFormat.TABLE)
+        panel.with_target(target)
+
+
+def number(face: Face, *queries: Query, background: bool = False) -> Panel:
+    """Return a panel of current values, one for each daemon."""
+    panel = stat.Panel().graph_mode(of.BigValueGraphMode.NONE)
+    panel.color_mode(of.BigValueColorMode.BACKGROUND if background else of.BigValueColorMode.VALUE)
+    panel.reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]))
+    if any("{{instance}}" in query.legend for query in queries):
+        panel.data_links([link("Status page of ${__field.labels.instance}", "http://${__field.labels.instance}/")])
+    _asked(panel, queries, instant=True)
+    return _dressed(panel, face)
+
+
+def dial(face: Face, *queries: Query) -> Panel:
+    """Return a panel of current values on a scale, one for each daemon."""
+    panel = gauge.Panel().reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]))
+    panel.show_threshold_markers(True)
+    _asked(panel, queries, instant=True)
+    return _dressed(panel, face)
+
+
+def bars(face: Face, *queries: Query, leads: build.DashboardLink | None = None) -> Panel:
+    """Return a panel of horizontal bars, the longest first; a click on one opens what it leads to."""
+    panel = bargauge.Panel().orientation(of.VizOrientation.HORIZONTAL).display_mode(of.BarGaugeDisplayMode.BASIC)
+    panel.reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]))
+    panel.color_scheme(build.FieldColor().mode(model.FieldColorModeId.PALETTE_CLASSIC_BY_NAME))
+    if leads:
+        panel.data_links([leads])
+    _asked(panel, queries, instant=True)
+    return _dressed(panel, face)
+
+
+def lines(
+    face: Face,
+    *queries: Query,
+    stacked: bool = False,
+    events: bool = False,
+    colors: dict[str, str] | None = None,
+    interval: str = "",
+) -> Panel:
+    """Return a panel of values over time; of events, as columns; a color by the beginning of a series' name."""
+    panel = timeseries.Panel().line_width(1).show_points(of.VisibilityMode.NEVER)
+    panel.draw_style(of.GraphDrawStyle.BARS if events else of.GraphDrawStyle.LINE)
+    panel.fill_opacity(60 if events else 25 if stacked else 0)
+    if stacked or events:
+        panel.stacking(common.StackingConfig().mode(of.StackingMode.NORMAL).group("A"))
+    legend = common.VizLegendOptions().display_mode(of.LegendDisplayMode.TABLE).placement(of.LegendPlacement.BOTTOM)
+    panel.legend(legend.show_legend(True).calcs(["lastNotNull", "max"]))
+    panel.tooltip(common.VizTooltipOptions().mode(of.TooltipDisplayMode.MULTI).sort(of.SortOrder.DESCENDING))
+    panel.color_scheme(build.FieldColor().mode(model.FieldColorModeId.PALETTE_CLASSIC_BY_NAME))
+    for name, color in (colors or {}).items():
+        fixed = {"mode": "fixed", "fixedColor": color}
+        panel.override_by_regexp(f"/^{name}/", [model.DynamicConfigValue("color", fixed)])
+    if interval:
+        panel.interval(interval)
+    _asked(panel, queries, instant=False)
+    return _dressed(panel, face)
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a table: its title, unit, and values that are shown as words."""
+
+    title: str
+    unit: str = "string"
+    mappings: tuple[model.ValueMapping, ...] = ()
+
+    def properties(self) -> list[model.DynamicConfigValue]:
+        """Return how Grafana is told of it."""
+        named = [model.DynamicConfigValue("unit", self.unit)]
+        return [*named, model.DynamicConfigValue("mappings", list(self.mappings))] if self.mappings else named
+
+
+def rows(face: Face, columns: dict[str, Column], *queries: Query, sort: str) -> Panel:
+    """Return a table: the labels that `columns` names, and the value of each query as `Value #A`, `Value #B` …."""
+    order = {name: place for place, name in enumerate(columns)}
+    kept = {"include": {"names": list(columns)}}
+    named = {"indexByName": order, "renameByName": {name: column.title for name, column in columns.items()}}
+    panel = _table(columns.values(), sort)
+    # First, as series whose names differ would not be merged.
+    panel.with_transformation(model.DataTransformerConfig("filterFieldsByName", options=kept))
+    panel.with_transformation(model.DataTransformerConfig("merge", options={}))
+    panel.with_transformation(model.DataTransformerConfig("organize", options=named))
+    _asked(panel, queries, instant=True, as_table=True)
+    return _dressed(panel, face)
+
+
+def _table(columns: Iterable[Column], sort: str) -> table.Panel:
+    """Return a table that is sorted by a column, the largest first; without one, as its query sorts it."""
+    panel = table.Panel().filterable(True)
+    for column in columns:
+        panel.override_by_name(column.title, column.properties())
+    if sort:
+        panel.sort_by([common.TableSortByFieldState().display_name(sort).desc(True)])
+    return panel
+
+
+class _Ready(Builder[Dataquery]):
+    """A query that is built already."""
+
+    def __init__(self, query: Dataquery) -> None:
+        self.query = query
+
+    def build(self) -> Dataquery:
+        """Return the query."""
+        return self.query
+
+
+def answer(face: Face, columns: dict[str, Column], query: Dataquery, source: of.DataSourceRef, *, sort: str) -> Panel:
+    """Return a table of an answer of flowaudit's API, whose columns already have their titles."""
+    panel = _table(columns.values(), sort)
+    panel.with_target(_Ready(query))
+    return _dressed(panel, face, source)
