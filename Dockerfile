@@ -21,8 +21,8 @@ ENV UV_COMPILE_BYTECODE=1 \
 WORKDIR /src
 # Dependencies first: this layer stays until uv.lock changes.
 RUN --mount=type=cache,target=/var/cache/uv \
-    --mount=type=bind,source=uv.lock,target=uv.lock \
-    --mount=type=bind,source=pyproject.toml,target=pyproject.toml \
+    --mount=type=bind,source=uv.lock,target=/src/uv.lock \
+    --mount=type=bind,source=pyproject.toml,target=/src/pyproject.toml \
     uv sync --locked --no-dev --no-install-project --no-editable --extra s3
 COPY . .
 RUN --mount=type=cache,target=/var/cache/uv \
