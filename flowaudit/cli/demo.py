@@ -62,8 +62,8 @@ Figures = tuple[int, int]
 def demo(*, once: bool, listen: str | None = None) -> int:
     """Show the main job and return an exit code: 3 if what was found is not what was planted.
 
-    `listen` is the address of metrics and health; without it a free port of the loopback. Raises ConfigError where it is
-    no address, or the emulated cloud is not installed.
+    `listen` is the address of metrics and health; without it a free port of the loopback. Raises ConfigError where it
+    is no address, or the emulated cloud is not installed.
     """
     http = _http(listen)
     console = Console(highlight=False, soft_wrap=True)

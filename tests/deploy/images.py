@@ -1,4 +1,4 @@
-"""Starts an image that `scripts/image-check` built as a container engine would: alone, unprivileged, on a read-only root."""
+"""Starts an image that `scripts/image-check` built as a container engine would: unprivileged, on a read-only root."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ class Container:
         return answer.stdout if answer.returncode == 0 else ""
 
     def until(self, path: str, wanted: str) -> str:
-        """Return the page once it holds the text; raises AssertionError with the log where the container ends before."""
+        """Return the page once it holds the text; raises AssertionError with the log where the container ends first."""
         deadline = time.monotonic() + READY
         while time.monotonic() < deadline and self.process.poll() is None:
             if wanted in (page := self.get(path)):
