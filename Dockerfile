@@ -49,7 +49,7 @@ VOLUME ["/var/lib/flowaudit"]
 EXPOSE 9184
 # flowaudit handles SIGTERM itself and starts no processes, so that PID 1 needs no init.
 STOPSIGNAL SIGTERM
-HEALTHCHECK --interval=30s --timeout=5s --start-period=60s --retries=3 CMD ["flowaudit", "ping"]
+HEALTHCHECK --interval=30s --timeout=10s --start-period=60s --retries=3 CMD ["flowaudit", "ping"]
 ENTRYPOINT ["flowaudit"]
 ARG VERSION=0.1.0
 ARG REVISION=unknown
