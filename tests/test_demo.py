@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -117,6 +118,44 @@ def test_it_goes_on_until_ctrl_c(surroundings: dict[str, str], tmp_path: Path) -
         process.wait()
     assert re.search(r"http://127\.0\.0\.1:\d+/metrics ", (tmp_path / "out").read_text())
     assert "Remove it all with" in (tmp_path / "out").read_text()
+
+
+@pytest.mark.parametrize("address", ["nowhere", "127.0.0.1:70000", "0.0.0.0"])
+@pytest.mark.parametrize("by", ["option", "variable"])
+def test_an_address_that_is_none_is_told(surroundings: dict[str, str], address: str, by: str) -> None:
+    """A wrong --listen, or variable, ends at once with 2 and says what is expected."""
+    command = [sys.executable, "-m", "flowaudit", "demo", *(["--listen", address] if by == "option" else [])]
+    env = surroundings | ({"FLOWAUDIT_HTTP__LISTEN": address} if by == "variable" else {})
+    ran = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60, check=False)
+    assert (ran.returncode, ran.stdout) == (2, "")
+    assert ran.stderr.strip().endswith(f"--listen {address}: HOST:PORT is expected, such as 0.0.0.0:9184")
+
+
+@pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="reads Linux's table of sockets")
+def test_it_serves_where_it_is_told_to(surroundings: dict[str, str], tmp_path: Path) -> None:
+    """With FLOWAUDIT_HTTP__LISTEN the endpoints are on every address, and the mock is on the loopback as before."""
+    with (tmp_path / "out").open("w") as out:
+        env = surroundings | {"FLOWAUDIT_HTTP__LISTEN": "0.0.0.0:0"}
+        command = [sys.executable, "-m", "flowaudit", "demo"]
+        process = subprocess.Popen(command, env=env, stdout=out, stderr=subprocess.DEVNULL)
+    try:
+        _until(process, lambda: "until Ctrl-C" in (tmp_path / "out").read_text())
+        assert re.search(r"http://0\.0\.0\.0:\d+/metrics ", (tmp_path / "out").read_text())
+        assert sorted(_listening(process.pid)) == ["0.0.0.0", "127.0.0.1"]
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _listening(process: int) -> list[str]:
+    """Return the addresses of IPv4 that a process listens on."""
+    sockets = set()
+    for link in Path(f"/proc/{process}/fd").iterdir():
+        with suppress(FileNotFoundError):  # closed meanwhile
+            sockets.add(link.readlink().name)
+    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    own = [row[1] for row in rows if row[3] == "0A" and f"socket:[{row[9]}]" in sockets]
+    return [".".join(str(byte) for byte in reversed(bytes.fromhex(each.partition(":")[0]))) for each in own]
 
 
 def _until(process: subprocess.Popen[bytes], condition: Callable[[], bool]) -> None:

@@ -23,7 +23,7 @@ from rich.table import Table
 
 from flowaudit import sql
 from flowaudit.app import App, client
-from flowaudit.config import Config
+from flowaudit.config import Config, Http
 from flowaudit.daemon import Cycle, Daemon, configure
 from flowaudit.errors import ConfigError, FlowauditError
 from flowaudit.findings import Finding
@@ -59,17 +59,19 @@ Figures = tuple[int, int]
 """Flows and bytes."""
 
 
-def demo(*, once: bool) -> int:
+def demo(*, once: bool, listen: str | None = None) -> int:
     """Show the main job and return an exit code: 3 if what was found is not what was planted.
 
-    Raises ConfigError where the emulated cloud is not installed.
+    `listen` is the address of metrics and health; without it a free port of the loopback. Raises ConfigError where it
+    is no address, or the emulated cloud is not installed.
     """
+    http = _http(listen)
     console = Console(highlight=False, soft_wrap=True)
     configure(logging.ERROR)  # what the mock lacks is no news
     with _emulated_cloud():
         folder = Path(mkdtemp(prefix="flowaudit-demo-"))
         console.print("[bold]1[/] a VPC, built in AWS's mock inside this process")
-        cloud, app = _cloud(), App(_config(folder))
+        cloud, app = _cloud(), App(_config(folder, http))
         until = datetime.now(UTC).replace(second=0, microsecond=0)
         records = cloud.traffic(Window(until - PAST, until))
         _describe(console, cloud, records, _write(cloud, records))
@@ -143,7 +145,7 @@ def _write(cloud: Cloud, records: pa.Table) -> list[str]:
     return keys
 
 
-def _config(folder: Path) -> Config:
+def _config(folder: Path, http: Http) -> Config:
     from flowaudit.simulate.cloud import BUCKET
 
     return Config.model_validate(
@@ -151,9 +153,17 @@ def _config(folder: Path) -> Config:
             "lake": {"uri": str(folder / "lake")},
             "sources": [{"type": "s3", "uri": f"s3://{BUCKET}/"}],
             "schedule": {"collect": "10s", "detect": "10s"},
-            "http": {"listen": f"127.0.0.1:{PORT if _is_free(PORT) else 0}"},
+            "http": http.model_dump(),
         }
     )
+
+
+def _http(listen: str | None) -> Http:
+    """Return the settings of the endpoints; raises ConfigError where `listen` is no address."""
+    try:
+        return Http(listen=listen or f"127.0.0.1:{PORT if _is_free(PORT) else 0}")
+    except ValueError as error:
+        raise ConfigError(f"--listen {listen}: HOST:PORT is expected, such as 0.0.0.0:{PORT}") from error
 
 
 def _is_free(port: int) -> bool:

@@ -11,6 +11,16 @@ from flowaudit.cli.options import app_of
 from flowaudit.cli.output import Format, FormatOption, say, write_one
 
 OnceOption = Annotated[bool, typer.Option("--once", help="One full cycle, then exit.")]
+ListenOption = Annotated[
+    str | None,
+    typer.Option(
+        "--listen",
+        metavar="HOST:PORT",
+        envvar="FLOWAUDIT_HTTP__LISTEN",
+        help="Where metrics and health are served.",
+        show_default="127.0.0.1:9184, or a free port",
+    ),
+]
 
 
 def run(ctx: typer.Context, once: OnceOption = False, format: FormatOption = Format.TABLE) -> None:
@@ -31,11 +41,11 @@ def run(ctx: typer.Context, once: OnceOption = False, format: FormatOption = For
     raise typer.Exit(cycle.exit_code)
 
 
-def demo(once: OnceOption = False) -> None:
+def demo(once: OnceOption = False, listen: ListenOption = None) -> None:
     """Show the main job on a made-up VPC.
 
     AWS's mock is the cloud, so no account is needed.
     """
     from flowaudit.cli.demo import demo as show
 
-    raise typer.Exit(show(once=once))
+    raise typer.Exit(show(once=once, listen=listen))
