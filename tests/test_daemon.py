@@ -8,6 +8,7 @@ import io
 import json
 import os
 import re
+import resource
 import signal
 import socket
 import subprocess
@@ -16,6 +17,7 @@ import textwrap
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
@@ -78,9 +80,9 @@ class Running:
         connection.close()
         return answer.status, text
 
-    def metric(self, sample: str) -> float:
+    def metric(self, sample: str, prefix: str = "flowaudit_") -> float:
         """The value of one sample of `/metrics`, with its labels as they stand there."""
-        (value,) = re.findall(rf"^flowaudit_{re.escape(sample)} (\S+)$", self.get("/metrics")[1], re.MULTILINE)
+        (value,) = re.findall(rf"^{prefix}{re.escape(sample)} (\S+)$", self.get("/metrics")[1], re.MULTILINE)
         return float(value)
 
     def _port(self) -> int:
@@ -751,6 +753,32 @@ class TestWeb:
         assert daemon.metric("http_connections_dropped_total") == 0
         assert daemon.metric("web_config_last_reload_successful") == 1
         assert json.loads(daemon.get("/api/v1/query/findings")[1])["total"] == 1
+        assert daemon.end() == 0
+
+    def test_slow_clients_take_no_descriptor_from_the_jobs(
+        self, start: Callable[..., Running], configured: Callable[..., list[str]], logs: Path
+    ) -> None:
+        """1,100 clients send a byte now and then to a daemon that may have 256 files open: it goes on collecting."""
+        limited = "import resource, runpy, sys; resource.setrlimit(resource.RLIMIT_NOFILE, (256, 256)); "
+        run_module = "sys.argv = sys.argv[:1] + sys.argv[3:]; runpy.run_module('flowaudit', run_name='__main__')"
+        daemon = start("-c", limited + run_module, *configured(logs))
+        daemon.started()
+        port, hard = daemon._port(), resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(4096, hard), hard))
+        with ExitStack() as stack:
+            slow = [stack.enter_context(socket.create_connection(("127.0.0.1", port), 10)) for _ in range(1_100)]
+            for name, begun in (("two", 3), ("three", 5)):
+                for client in slow:
+                    with suppress(OSError):
+                        client.send(b"G")
+                flowlogs.write(logs / f"{name}.log.gz", flowlogs.egress(begun))
+                objects = 2 if name == "two" else 3
+                daemon.until(lambda objects=objects: daemon.metric("collect_objects_total") == objects)
+            assert daemon.metric("http_connections_dropped_total") > 1_000
+            assert daemon.metric("process_open_fds", prefix="") < 200
+        failed = re.findall(r"^flowaudit_\w+_failures_total\{.*\} [^0].*$", daemon.get("/metrics")[1], re.MULTILINE)
+        assert failed == []
+        assert not [event for event in daemon.events() if event["event"] == "connection failed"]
         assert daemon.end() == 0
 
     def test_health_fails_with_the_scheduler(self, tmp_path: Path, logs: Path) -> None:

@@ -8,7 +8,9 @@ import logging
 import socket
 from collections.abc import Callable
 from threading import Thread
+from typing import Any
 
+import structlog
 import uvicorn
 from starlette.types import ASGIApp
 
@@ -16,12 +18,14 @@ from flowaudit.errors import DaemonError
 from flowaudit.web.connection import Connections
 from flowaudit.web.webconfig import WebConfigFile
 
-BACKLOG = 128
+BACKLOG = 32
+"""Connections that the kernel holds until they are accepted, and that are accepted at a time."""
 KEEP_ALIVE_SECONDS = 75
 """How long a connection may wait for its next request: longer than Prometheus waits from scrape to scrape."""
 CLOSE_SECONDS = 2
 """How long requests may take to end once the server is to close."""
-START_SECONDS = 10.0
+
+log = structlog.stdlib.get_logger("flowaudit.web")
 
 
 class Server:
@@ -75,7 +79,16 @@ class Server:
         self._socket.close()
 
     def _serve(self) -> None:
-        asyncio.run(self._server.serve([self._socket]))
+        async def serve() -> None:
+            asyncio.get_running_loop().set_exception_handler(_log)
+            await self._server.serve([self._socket])
+
+        asyncio.run(serve())
+
+
+def _log(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Log on one line what the event loop could not do, such as accept a connection for want of a descriptor."""
+    log.error("connection failed", problem=context["message"], error=repr(context.get("exception")))
 
 
 def _listen(host: str, port: int) -> socket.socket:
