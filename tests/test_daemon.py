@@ -20,7 +20,7 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from queue import SimpleQueue
 from threading import Event
@@ -767,19 +767,22 @@ class TestWeb:
         resource.setrlimit(resource.RLIMIT_NOFILE, (min(4096, hard), hard))
         with ExitStack() as stack:
             slow = [stack.enter_context(socket.create_connection(("127.0.0.1", port), 10)) for _ in range(1_100)]
-            for name, begun in (("two", 3), ("three", 5)):
+            for number in (2, 3):
                 for client in slow:
                     with suppress(OSError):
                         client.send(b"G")
-                flowlogs.write(logs / f"{name}.log.gz", flowlogs.egress(begun))
-                objects = 2 if name == "two" else 3
-                daemon.until(lambda objects=objects: daemon.metric("collect_objects_total") == objects)
+                flowlogs.write(logs / f"{number}.log.gz", flowlogs.egress(2 * number))
+                daemon.until(partial(self._has_collected, daemon, number))
             assert daemon.metric("http_connections_dropped_total") > 1_000
             assert daemon.metric("process_open_fds", prefix="") < 200
         failed = re.findall(r"^flowaudit_\w+_failures_total\{.*\} [^0].*$", daemon.get("/metrics")[1], re.MULTILINE)
         assert failed == []
         assert not [event for event in daemon.events() if event["event"] == "connection failed"]
         assert daemon.end() == 0
+
+    @staticmethod
+    def _has_collected(daemon: Running, objects: int) -> bool:
+        return daemon.metric("collect_objects_total") == objects
 
     def test_health_fails_with_the_scheduler(self, tmp_path: Path, logs: Path) -> None:
         """A process whose scheduler has ended should be restarted."""
