@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -57,7 +57,8 @@ def _words(value: str) -> str:
 class Row:
     """A finding as lists show it; `workload` is its interface where nobody knows the workload, with no `kind`.
 
-    `destination` is a service or an address, "" where the detector names none; `more` counts others.
+    `destination` is a service, with an `address` of it, or an address; "" where the detector names none. `more` counts
+    other addresses.
     """
 
     id: str
@@ -72,6 +73,7 @@ class Row:
     path: str
     destination: str
     address: str
+    is_address: bool
     more: int
     finding: Finding
 
@@ -83,7 +85,7 @@ def row(finding: Finding, length: int = SHORT) -> Row:
     services, remotes = finding.evidence.get("services"), case.remotes
     service = next((each for each in services if isinstance(each, str)), "") if isinstance(services, list) else ""
     service = service or case.told("service")
-    address = remotes[0].address if remotes else case.told("remote_addr")
+    address = remotes[0].address if remotes else ""
     number = finding.evidence.get("remotes")
     known = number if isinstance(number, int) and not isinstance(number, bool) else len(remotes)
     return Row(
@@ -98,7 +100,8 @@ def row(finding: Finding, length: int = SHORT) -> Row:
         interface=clean(interface, length),
         path=clean(path(case.path), length),
         destination=clean(service or address, length),
-        address=clean(address, length) if service else "",
+        address=address if service else "",
+        is_address=bool(address) and not service,
         more=max(known - 1, 0) if address else 0,
         finding=finding,
     )
@@ -106,12 +109,13 @@ def row(finding: Finding, length: int = SHORT) -> Row:
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """A list of objects in evidence as a table; `more` counts rows that are left out."""
+    """A list of objects as a table; `more` counts rows that are left out, `numeric` are the columns of numbers."""
 
     name: str
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     more: int
+    numeric: frozenset[int]
 
 
 def evidence(found: Mapping[str, Any], told: frozenset[str]) -> tuple[list[tuple[str, str]], list[Grid]]:
@@ -132,7 +136,13 @@ def grid(column: str, objects: Sequence[Mapping[str, Any]], names: Sequence[str]
     names = names or list(dict.fromkeys(each for item in objects for each in item))[:MOST_ITEMS]
     rows = tuple(tuple(_value(each, item.get(each)) for each in names) for item in objects[:most])
     columns = tuple(clean(name(each), SHORT) for each in names)
-    return Grid(clean(name(column), SHORT), columns, rows, max(len(objects) - most, 0))
+    numeric = frozenset(n for n, each in enumerate(names) if _is_numeric(item.get(each) for item in objects[:most]))
+    return Grid(clean(name(column), SHORT), columns, rows, max(len(objects) - most, 0), numeric)
+
+
+def _is_numeric(values: Iterable[Any]) -> bool:
+    kinds = {type(each) for each in values if each is not None}
+    return bool(kinds) and kinds <= {int, float}
 
 
 def _value(column: str, value: Any) -> str:  # noqa: ANN401  JSON

@@ -23,6 +23,7 @@ TYPES = {"style.css": "text/css; charset=utf-8", "icon.svg": "image/svg+xml"}
 """The static files, each with its media type."""
 FOR_EVER = "public, max-age=31536000, immutable"
 """A file that is asked for with the hash of its content never changes."""
+MINUTE = 60
 DOCS = "https://github.com/flowaudit/flowaudit/blob/main/docs"
 
 
@@ -49,7 +50,7 @@ class Renderer:
             docs=DOCS,
             count=count,
         )
-        self._templates.filters.update(ago=ago, volume=volume, stamp=stamp, iso=_iso, number="{:,}".format)
+        self._templates.filters.update(ago=_ago, volume=volume, stamp=stamp, iso=_iso, number="{:,}".format)
 
     def page(
         self,
@@ -80,6 +81,11 @@ def stamp(moment: datetime) -> str:
 
 def _iso(moment: datetime) -> str:
     return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
+def _ago(moment: datetime, now: datetime) -> str:
+    seconds = int((now - moment).total_seconds())
+    return f"{max(seconds, 0)}s ago" if seconds < MINUTE else ago(moment, now)
 
 
 def _shown(value: Any) -> Any:  # noqa: ANN401  whatever a template names

@@ -116,7 +116,7 @@ def verdict(facts: Facts) -> Verdict:
         return Verdict(State.FINDINGS, _sentence(told, facts, reasons, "there may be more"), reasons)
     muted = f" ({facts.muted:,} muted)" if facts.muted else ""
     state = State.UNKNOWN if reasons else State.CLEAR
-    return Verdict(state, _sentence(f"No finding is open{muted}", facts, reasons, "that is not the whole"), reasons)
+    return Verdict(state, _sentence(f"No finding is open{muted}", facts, reasons, "not everything is known"), reasons)
 
 
 def _sentence(told: str, facts: Facts, reasons: Sequence[Reason], more: str) -> str:
@@ -149,9 +149,7 @@ def _reasons(facts: Facts) -> Iterator[Reason]:
         yield Reason("no record was collected yet", "No flow log record was collected yet: nothing could be found.")
     elif facts.newest and facts.now - facts.newest > STALE:
         age = ago(facts.newest, facts.now)
-        yield Reason(
-            f"the newest record is from {age}", f"The newest record is from {age}: nothing newer was looked at."
-        )
+        yield Reason(f"the newest record is from {age}", f"The newest record is from {age}: later traffic is unknown.")
     yield from _of_jobs(facts)
     if facts.newest is not None:
         yield from _of_coverage(facts.covered)
@@ -169,7 +167,7 @@ def _of_jobs(facts: Facts) -> Iterator[Reason]:
     for job in facts.jobs:
         late = max(LATE_RUNS * job.every, LATE)
         if job.error:
-            yield Reason(f"the last {job.name} run failed", f"{job.name}: {job.error}")
+            yield Reason(f"the last {job.name} run has a problem", f"{job.name}: {job.error}")
         elif job.ended is None:
             yield Reason(f"no {job.name} run is complete", f"{job.name}: the first run is not complete yet.")
         elif job.succeeded is None or facts.now - job.succeeded > late:
@@ -199,4 +197,5 @@ def _of_detectors(capabilities: Sequence[Capability]) -> Iterator[Reason]:
         names = [each.detector for each in capabilities if each.visibility is visibility]
         if names:
             number = count(len(names), "detector")
-            yield Reason(f"{number} {word}", f"{number} {word}: {', '.join(names)}.")
+            verb = "is" if len(names) == 1 else "are"
+            yield Reason(f"{number} {verb} {word}", f"{number} {verb} {word}: {', '.join(names)}.")
