@@ -27,7 +27,7 @@ PATHS = {
 """Paths that are not called as their column's value, without the underscores."""
 NAMES = {"vpc_id": "VPC", "arn": "ARN", "az_id": "AZ"}
 STATES = ("open", "muted", "resolved")
-SHORT = 120
+SHORT = 80
 """Characters of a name in a list; a finding's own page has all of it."""
 MOST_ITEMS = 20
 """Members of a list in evidence that are shown."""
@@ -55,7 +55,7 @@ def _words(value: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A finding as lists show it; `workload` is its interface where nobody knows the workload, with no `kind`.
+    """A finding as lists show it; `workload` is its interface where the workload is not known, else its key.
 
     `destination` is a service, with an `address` of it, or an address; "" where the detector names none. `more` counts
     other addresses.
@@ -95,7 +95,7 @@ def row(finding: Finding, length: int = SHORT) -> Row:
         detector=clean(finding.detector, length),
         title=clean(finding.title, 2 * length) or clean(finding.detector, length),
         sentence=clean(finding.sentence),
-        kind=clean(kind(case.told("workload_kind")), length) if workload else "",
+        kind=clean(kind(case.told("workload_kind")), length) if workload else "interface" if interface else "",
         workload=clean(workload or interface or " ".join(map(str, finding.key.values())), length),
         interface=clean(interface, length),
         path=clean(path(case.path), length),

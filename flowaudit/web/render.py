@@ -9,8 +9,7 @@ from http import HTTPStatus
 from importlib.resources import files
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, Undefined
-from markupsafe import Markup
+from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
@@ -89,9 +88,7 @@ def _ago(moment: datetime, now: datetime) -> str:
 
 
 def _shown(value: Any) -> Any:  # noqa: ANN401  whatever a template names
-    """Return a value as a page shows it; templates' own text and what macros return are Markup."""
-    if isinstance(value, str) and not isinstance(value, Markup):
+    """Return a value as a page shows it; templates' own text and what macros return have `__html__`."""
+    if isinstance(value, str) and not hasattr(value, "__html__"):
         return printable(value).encode("utf-8", "backslashreplace").decode()
-    if value is None or isinstance(value, Undefined):
-        return value if value is not None else ""
-    return value
+    return "" if value is None else value

@@ -14,6 +14,8 @@ from flowaudit.sentences import ago, count
 
 FINDINGS, COVERAGE, DETECTORS, SOURCES = "findings", "coverage", "detectors", "sources"
 """Parts of the facts that may not be known."""
+MOST_REASONS = 4
+"""Reasons that a sentence has room for."""
 LATE_RUNS, LATE = 5, timedelta(minutes=10)
 """A job is late after so many of its intervals without a success, and not before this time."""
 
@@ -125,6 +127,8 @@ def _sentence(told: str, facts: Facts, reasons: Sequence[Reason], more: str) -> 
     if covered and covered.share == 1:
         told += f"; flow logs cover {_part(covered)}"
     shorts = [reason.short for reason in reasons if reason.short]
+    if len(shorts) > MOST_REASONS:
+        shorts = [*shorts[: MOST_REASONS - 1], f"{len(shorts) - MOST_REASONS + 1} more reasons"]
     return f"{told}; {more}: {_listed(shorts)}." if shorts else f"{told}."
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import http.client
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
@@ -182,13 +182,13 @@ def empty(tmp_path: Path) -> Iterator[Browser]:
 @pytest.fixture(params=["/", "/findings", "leak", "own", "missing", "several"])
 def page(request: pytest.FixtureRequest, browser: Browser) -> tuple[str, http.client.HTTPMessage]:
     """Each kind of page, with its headers."""
-    places = {
+    places: dict[str, Callable[[], str]] = {
         "leak": lambda: f"/findings/{browser.id()}",
         "own": lambda: f"/findings/{browser.id('own')}",
         "missing": lambda: "/findings/nothing",
         "several": lambda: "/findings/" + _shared(browser.ids()),
     }
-    place = places.get(request.param, lambda: request.param)()
+    place = places[request.param]() if request.param in places else request.param
     _, text, headers = browser.get(place)
     return text, headers
 
@@ -214,7 +214,7 @@ class TestEveryPage:
         assert all(re.fullmatch(r"(\./|\.\./)static/[a-z.]+\?v=[0-9a-f]{16}", each) for each in loaded), loaded
 
     def test_what_strangers_wrote_stays_text(self, page: tuple[str, http.client.HTTPMessage]) -> None:
-        """Names, titles, keys and evidence are escaped, and control characters and marks of direction written out."""
+        """Names, titles, keys and evidence are escaped, and no override of direction is passed on."""
         text, _ = page
         assert "<script" not in text
         assert "<b onclick" not in text
@@ -315,6 +315,28 @@ class TestStatus:
             assert status == 503
             assert "The lake cannot be read: " in text
             assert "<h1>Not available</h1>" in text
+        opened.server.close()
+
+    def test_sinks_are_shown_as_of_the_last_delivery(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Before a delivery a sink was not tried; then it is up, or down with the reason."""
+        monkeypatch.delenv("NO_SUCH_URL", raising=False)
+        monkeypatch.setenv("AWS_REGION", "us-east-1")
+        slack = {"type": "slack", "name": "chat", "url": {"env": "NO_SUCH_URL"}, "start": "all"}
+        lines = {"type": "ocsf", "name": "file", "uri": str(tmp_path / "events.ndjson"), "start": "all"}
+        app = application(tmp_path, sinks=[slack, lines])
+        jobs = Jobs(app, Event())
+        flowlogs.write(tmp_path / "logs" / "a.log.gz", flowlogs.egress())
+        run(jobs, "collect", "detect")
+        opened = Browser(app, jobs)
+        _, text, _ = opened.get("/")
+        assert text.count('<span class="mark mark-part">not tried yet</span>') == 2
+        opened.server.close()
+        run(jobs, "deliver")
+        opened = Browser(app, jobs)
+        _, text, _ = opened.get("/")
+        assert re.search(r"<bdi>file</bdi></th>\s*<td><span class=\"mark mark-good\">up</span>", text)
+        assert re.search(r"<bdi>chat</bdi></th>\s*<td><span class=\"mark mark-bad\">down</span>", text)
+        assert "NO_SUCH_URL" in text
         opened.server.close()
 
     def test_muted_findings_are_folded_in(self, tmp_path: Path) -> None:

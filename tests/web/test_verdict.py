@@ -142,6 +142,16 @@ def test_findings_that_cannot_be_read_are_no_findings_at_all() -> None:
     assert found.reasons[0].text == "Findings not known: the lake at s3://lake cannot be read: Timeout"
 
 
+def test_a_sentence_names_a_few_reasons_and_counts_the_others() -> None:
+    """With more than four reasons three are named; the list beside the sentence has all."""
+    found = verdict(replace(CLEAR, newest=None, problems=1, failed_objects=1, jobs=[replace(RUN, error="no")] * 3))
+    assert found.sentence.endswith(
+        ": no record was collected yet, the last collect run has a problem, the last collect run has a problem "
+        "and 3 more reasons."
+    )
+    assert len(found.reasons) == 6
+
+
 def test_coverage_of_minutes_is_said_in_minutes() -> None:
     """A span below an hour is not rounded to none."""
     assert "in 10 min." in verdict(replace(CLEAR, covered=replace(ALL, hours=1 / 6))).sentence
