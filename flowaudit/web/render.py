@@ -41,6 +41,7 @@ class Renderer:
             finalize=_shown,
             trim_blocks=True,
             lstrip_blocks=True,
+            auto_reload=False,
         )
         self._templates.globals.update(
             version=__version__,
@@ -50,6 +51,9 @@ class Renderer:
             count=count,
         )
         self._templates.filters.update(ago=_ago, volume=volume, stamp=stamp, iso=_iso, number="{:,}".format)
+
+        for name in self._templates.list_templates():  # now: an upgrade may replace them under a running daemon
+            self._templates.get_template(name)
 
     def page(
         self,
