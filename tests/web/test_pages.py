@@ -343,7 +343,7 @@ class TestStatic:
         )
         pairs = [
             *((text, ground) for text in ("text", "quiet", "link") for ground in ("page", "card", "code")),
-            *((text, "card") for text in ("bad", "warn", "good", "neutral")),
+            *((text, ground) for text in ("bad", "warn", "good", "neutral") for ground in ("page", "card")),
             *((text, f"{name}-soft") for name in ("bad", "warn", "good", "neutral") for text in ("text", "link")),
             *((name, f"{name}-soft") for name in ("bad", "warn", "good", "neutral")),
             *((f"badge-{name}", f"badge-{name}-back") for name in ("critical", "high", "medium", "low")),
