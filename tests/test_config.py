@@ -272,6 +272,21 @@ BAD = {
     "queries.paths = [1]": "queries.paths[0]: must be text in quotes",
     'http.listen = "9184"': "http.listen: must be host:port, as in 127.0.0.1:9184 or [::1]:9184",
     'http.listen = "localhost:65536"': "http.listen: must be host:port, as in 127.0.0.1:9184 or [::1]:9184",
+    'http.grafana_url = "grafana.example.com"': (
+        "http.grafana_url: must be an http or https URL, as in https://grafana.example.com"
+    ),
+    'http.grafana_url = "javascript:alert(1)"': (
+        "http.grafana_url: must be an http or https URL, as in https://grafana.example.com"
+    ),
+    'http.grafana_url = "https://a:0/"': (
+        "http.grafana_url: must be an http or https URL, as in https://grafana.example.com"
+    ),
+    'http.grafana_url = "https://a/ b"': (
+        "http.grafana_url: must be an http or https URL, as in https://grafana.example.com"
+    ),
+    'http.grafana_url = "https://ann:s3cret@grafana.example.com/"': (
+        "http.grafana_url: must not hold a user name or a password: everybody who sees the status page sees it"
+    ),
     'http.listen = "::1:9184"': "http.listen: must be host:port, as in 127.0.0.1:9184 or [::1]:9184",
     f'{MUTE}reason = "r"\nuntil = 2027-01-01T00:00:00': (
         "mutes[0].until: '2027-01-01T00:00:00' does not say its zone: append Z for UTC, or +02:00"

@@ -60,6 +60,15 @@ def test_the_wheel_checks_its_queries(installed: Path, tmp_path: Path) -> None:
     run(installed / "flowaudit", "check", cwd=tmp_path)
 
 
+def test_the_wheel_carries_its_pages(installed: Path, tmp_path: Path) -> None:
+    """The templates, the style sheet and the icon are found inside the environment."""
+    assert "<h1>No such finding</h1>" in run(installed / "python", "-c", PAGE, cwd=tmp_path)
+
+
+PAGE = """
+from flowaudit.web.render import Renderer
+print(Renderer().page("missing.html", root="../", id="0").body.decode())
+"""
 SHIPPED = "import sys; from flowaudit.config import shipped; print(shipped(sys.argv[1]))"
 
 

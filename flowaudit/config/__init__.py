@@ -36,6 +36,7 @@ from flowaudit.config.values import (
     Section,
     ServiceCode,
     Text,
+    WebAddress,
     parse_duration,
     parse_time,
     written_out,
@@ -194,10 +195,14 @@ class Queries(Section):
 
 
 class Http(Section):
-    """Where metrics and health are served; `web_config` names a file with TLS and authentication."""
+    """Where metrics, health and pages are served; `web_config` names a file with TLS and authentication.
+
+    `grafana_url` is where the status page links to for dashboards; "": nowhere.
+    """
 
     listen: Listen = "127.0.0.1:9184"
     web_config: str = ""
+    grafana_url: WebAddress = ""
 
     @property
     def host(self) -> str:

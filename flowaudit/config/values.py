@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, TypeVar
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
@@ -36,6 +37,7 @@ _DURATION = re.compile(r"(\d+)([smhd])", re.ASCII)
 _TIME = re.compile(r"\d{4}-\d\d-\d\d(?P<clock>[Tt ]\d\d:\d\d:\d\d(\.\d+)?(?P<zone>[Zz]|[+-]\d\d:\d\d)?)?", re.ASCII)
 _SCHEME = re.compile(r"\w+:/", re.ASCII)
 _S3 = re.compile(r"s3://[A-Za-z0-9][A-Za-z0-9._-]+(/[^?#]*)?", re.ASCII)
+_URL = re.compile(r"[!-~]+", re.ASCII)
 _ROLE = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:role/\S+", re.ASCII)
 _LISTEN = re.compile(r"(?:\[[0-9a-fA-F:.%]+\]|[^\s:\[\]]+):(\d{1,5})", re.ASCII)
 _LAST_PORT = 65535
@@ -135,6 +137,22 @@ def _listen(value: str) -> str:
     return value
 
 
+def _web_address(value: str) -> str:
+    """Return the address of a web page, or ""; raises ValueError, without the value: it may hold a password."""
+    if not value:
+        return value
+    try:
+        parts = urlsplit(value)
+        port = parts.port
+    except ValueError:
+        parts, port = urlsplit(""), 0
+    if parts.scheme not in ("http", "https") or not parts.hostname or port == 0 or not _URL.fullmatch(value):
+        raise ValueError("must be an http or https URL, as in https://grafana.example.com")
+    if parts.username is not None or parts.password is not None:
+        raise ValueError("must not hold a user name or a password: everybody who sees the status page sees it")
+    return value
+
+
 def _internet_path(value: str) -> str:
     if value not in INTERNET_PATHS:
         raise ValueError(f"{value!r} is no path to the internet: those are {', '.join(INTERNET_PATHS)}")
@@ -213,6 +231,7 @@ LakeUri = Annotated[str, AfterValidator(_lake_uri)]
 Listen = Annotated[str, AfterValidator(_listen)]
 Moment = Annotated[datetime, BeforeValidator(_as_moment)]
 Text = Annotated[str, AfterValidator(_text)]
+WebAddress = Annotated[str, AfterValidator(_web_address)]
 LocalPath = Annotated[str, AfterValidator(_local_path)]
 Name = Annotated[str, Field(min_length=1)]
 Network = Annotated[str, AfterValidator(_network)]

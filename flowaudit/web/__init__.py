@@ -19,6 +19,7 @@ from flowaudit.errors import FlowauditError
 from flowaudit.model import JobStatus
 from flowaudit.web.api import Api
 from flowaudit.web.guard import AUTHENTICATED, Guard
+from flowaudit.web.pages import Pages
 from flowaudit.web.server import Server
 from flowaudit.web.threads import Threads
 from flowaudit.web.webconfig import WebConfigFile
@@ -47,11 +48,12 @@ class Daemon(Protocol):
 def site(app: App, daemon: Daemon, file: WebConfigFile, answered: Callable[[int], None] = lambda _: None) -> ASGIApp:
     """Return the ASGI application; `answered` is called with the status of each response."""
     threads = Threads()
-    pages = _Probes(daemon, threads)
+    probes = _Probes(daemon, threads)
     routes = [
-        Route("/metrics", pages.metrics),
-        Route("/healthz", pages.healthz),
-        Route("/readyz", pages.readyz),
+        Route("/metrics", probes.metrics),
+        Route("/healthz", probes.healthz),
+        Route("/readyz", probes.readyz),
+        *Pages(app, daemon, threads).routes,
         *Api(app, threads).routes,
     ]
     starlette = Starlette(routes=routes, exception_handlers={HTTPException: _refused, Exception: _failed})
