@@ -50,7 +50,7 @@ FROM findings_current WHERE state = 'open' GROUP BY detector, severity
 DAY = timedelta(days=1)
 FINAL = timedelta(minutes=30)
 """Age at which the coverage of a minute no longer changes, as a rule: records come up to 25 minutes late."""
-STATUSES = (200, 400, 401, 404, 405, 422, 429, 500, 503)
+STATUSES = (200, 300, 400, 401, 404, 405, 421, 422, 429, 500, 503)
 """HTTP statuses that requests are answered with."""
 PATIENCE = timedelta(minutes=2)
 """How long the first run of a stage waits for the first run of the one before it to end."""

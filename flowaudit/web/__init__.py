@@ -58,7 +58,7 @@ def site(app: App, daemon: Daemon, file: WebConfigFile, answered: Callable[[int]
     ]
     starlette = Starlette(routes=routes, exception_handlers={HTTPException: _refused, Exception: _failed})
     starlette.router.redirect_slashes = False
-    return Guard(starlette, file, answered)
+    return Guard(starlette, file, answered, is_local=app.config.http.is_local)
 
 
 class _Probes:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from hashlib import sha256
 from http import HTTPStatus
+from ipaddress import ip_address
 from os import urandom
 
 import anyio
@@ -40,14 +42,23 @@ DEFAULT_HEADERS = {
 NOBODY = "$2b$10$o/j6kRU3Vck2c4K0kzDKK.jpEw0ngHUjqF8A8gbbco92xe6cFaFUy"
 """The hash that the password of an unknown user is compared with: the time taken does not tell which users exist."""
 REMEMBERED = 128
+MISDIRECTED = "only the loopback is listened on: name it, as localhost, or set basic_auth_users in [http] web_config"
+"""Said where another name leads to the loopback: that of a web site, whose scripts would read what is served here."""
 
 
 class Guard:
     """The middleware around all pages."""
 
-    def __init__(self, site: ASGIApp, file: WebConfigFile, answered: Callable[[int], None] = lambda _: None) -> None:
-        """`answered` is called with the status of each response."""
-        self._site, self._file, self._answered = site, file, answered
+    def __init__(
+        self,
+        site: ASGIApp,
+        file: WebConfigFile,
+        answered: Callable[[int], None] = lambda _: None,
+        *,
+        is_local: bool = False,
+    ) -> None:
+        """`answered` is called with the status of each response; `is_local`: only the loopback is listened on."""
+        self._site, self._file, self._answered, self._is_local = site, file, answered, is_local
         self._bucket = Bucket(RateLimit())
         self._passwords = Passwords()
 
@@ -70,6 +81,8 @@ class Guard:
     async def _refusal(self, scope: Scope, limit: RateLimit, users: Mapping[str, str]) -> Response | None:
         if scope["method"] not in ("GET", "HEAD"):
             return _plain("only GET and HEAD\n", HTTPStatus.METHOD_NOT_ALLOWED, {"Allow": "GET, HEAD"})
+        if self._is_local and not users and not _is_loopback(Headers(scope=scope).get("host", "")):
+            return _plain(f"{MISDIRECTED}\n", HTTPStatus.MISDIRECTED_REQUEST, {})
         is_open = scope["path"] in OPEN
         if not is_open and not self._admits(limit):
             return _plain("too many requests\n", HTTPStatus.TOO_MANY_REQUESTS, {"Retry-After": "1"})
@@ -146,6 +159,17 @@ def _credentials(authorization: str) -> tuple[str, bytes] | None:
         return (user.decode(), password) if colon else None
     except (binascii.Error, UnicodeDecodeError):
         return None
+
+
+def _is_loopback(host: str) -> bool:
+    """Return whether a Host header names this machine's loopback; HTTP/1.0 has none."""
+    name = host.rpartition(":")[0] if re.search(r":\d*$", host) else host
+    if name in ("", "localhost") or name.endswith(".localhost"):
+        return True
+    try:
+        return ip_address(name.strip("[]")).is_loopback
+    except ValueError:
+        return False
 
 
 def _plain(text: str, status: HTTPStatus, headers: Mapping[str, str]) -> Response:

@@ -24,7 +24,7 @@ from flowaudit.web.guard import Bucket
 from tests.web.conftest import Jobs, Running
 
 Serve = Callable[..., Running]
-BODY = b"GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n"
+BODY = b"GET / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n"
 """A request whose body does not follow."""
 PASSWORD = "correct horse"
 HASH = bcrypt.hashpw(PASSWORD.encode(), bcrypt.gensalt(4)).decode()
@@ -162,8 +162,8 @@ class TestSlowClients:
         [
             b"",
             b"GET /metr",
-            b"GET /metrics HTTP/1.1\r\nHost: a\r\nX-A: ",
-            b"GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n",
+            b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nX-A: ",
+            b"GET / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n",
         ],
         ids=["nothing", "line", "header", "body"],
     )
@@ -200,7 +200,7 @@ class TestSlowClients:
         monkeypatch.setattr(connection, "ANSWER_SECONDS", 0.5)
         running = serve(jobs=Jobs(metrics=lambda: b"x" * (32 << 20)))
         with socket.create_connection(("127.0.0.1", running.port), timeout=10) as deaf:
-            deaf.sendall(b"GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n")
+            deaf.sendall(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n")
             deadline = time.monotonic() + 10
             while not running.dropped and time.monotonic() < deadline:
                 time.sleep(0.05)
@@ -212,7 +212,7 @@ class TestSlowClients:
         running = serve()
         with socket.create_connection(("127.0.0.1", running.port), timeout=10) as patient:
             for _ in range(3):
-                patient.sendall(b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n")
+                patient.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
                 said = b""
                 while not said.endswith(b"\r\n\r\nok\n"):
                     said += patient.recv(65536)
@@ -297,6 +297,45 @@ class TestAuthentication:
         assert running.get("/metrics").status == 200
 
 
+class TestNames:
+    """A web site whose name leads to the loopback cannot have a browser read what is served there."""
+
+    @pytest.mark.parametrize(
+        ("host", "status"),
+        [
+            ("localhost", 200),
+            ("localhost:9184", 200),
+            ("127.0.0.1:9184", 200),
+            ("127.0.0.2", 200),
+            ("[::1]:9184", 200),
+            ("prometheus.localhost", 200),
+            ("attacker.example", 421),
+            ("attacker.example:9184", 421),
+            ("localhost.attacker.example", 421),
+            ("192.0.2.1", 421),
+            ("[2001:db8::1]:9184", 421),
+        ],
+    )
+    def test_the_loopback_is_requested_by_its_own_names(self, serve: Serve, host: str, status: int) -> None:
+        """Every page, those of probes too; others are refused with what to do."""
+        running = serve()
+        replies = [running.get(page, Host=host) for page in ("/metrics", "/healthz")]
+        assert [reply.status for reply in replies] == [status, status]
+        if status == 421:
+            assert b"basic_auth_users" in replies[0].body
+
+    def test_a_password_makes_any_name_do(self, serve: Serve) -> None:
+        """The browser of a stranger does not have it."""
+        running = serve(f"basic_auth_users: {{prometheus: {HASH}}}\n")
+        right = {"Host": "flowaudit.example.com", "Authorization": basic("prometheus", PASSWORD)}
+        assert running.get("/metrics", tls=None, **right).status == 200
+
+    def test_an_address_that_others_reach_has_any_name(self, serve: Serve) -> None:
+        """Only where nothing but the loopback is listened on."""
+        running = serve(http={"listen": "0.0.0.0:9184"})
+        assert running.get("/metrics", Host="flowaudit.example.com").status == 200
+
+
 class TestRateLimit:
     """Requests within an interval and a burst."""
 
@@ -340,7 +379,7 @@ class TestTls:
         with pytest.raises((OSError, Exception), match=r"."):
             running.get("/metrics")
         with socket.create_connection(("127.0.0.1", running.port), timeout=10) as plain:
-            plain.sendall(b"GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n")
+            plain.sendall(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n")
             assert b"flowaudit_up" not in self._rest(plain)
 
     @staticmethod
