@@ -872,3 +872,9 @@ def test_no_log_shows_the_values_of_variables(stream: io.StringIO) -> None:
     assert "it failed" in stream.getvalue()
     assert "ValueError" in stream.getvalue()
     assert secret not in stream.getvalue()
+
+
+def test_services_that_records_make_up_are_one_label() -> None:
+    """A record can name any service: the metric's labels stay those that are known, and the bytes are all there."""
+    sizes = {"S3": 5, "MADE_UP": 7, "MADE_UP_2": 1, "none": 2}
+    assert stages._by_known(sizes, stages._services()) == {"S3": 5, stages.OTHER: 8, "none": 2}

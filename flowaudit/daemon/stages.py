@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -50,6 +51,8 @@ FROM findings_current WHERE state = 'open' GROUP BY detector, severity
 DAY = timedelta(days=1)
 FINAL = timedelta(minutes=30)
 """Age at which the coverage of a minute no longer changes, as a rule: records come up to 25 minutes late."""
+OTHER = "other"
+"""The label of AWS services that are not in the address ranges that come with flowaudit."""
 STATUSES = (200, 300, 400, 401, 404, 405, 421, 422, 429, 500, 503)
 """HTTP statuses that requests are answered with."""
 PATIENCE = timedelta(minutes=2)
@@ -134,6 +137,7 @@ class Collection:
 
     def __init__(self, app: App) -> None:
         self._app, self._started = app, datetime.now(UTC)
+        self._services = _services()
 
     def __call__(self, run: Run) -> CollectReport | None:
         """Collect what is new."""
@@ -154,7 +158,8 @@ class Collection:
         now = datetime.now(UTC)
         landed = [each.object.modified for each in done if each.outcome is Outcome.COLLECTED]
         delays = tuple(max(0.0, (now - at).total_seconds()) for at in landed if at >= self._started)
-        return replace(reduce(CollectReport.plus, done, CollectReport()), delays=delays)
+        report = reduce(CollectReport.plus, done, CollectReport())
+        return replace(report, delays=delays, nat_bytes=_by_known(report.nat_bytes, self._services))
 
 
 class Detection:
@@ -327,12 +332,20 @@ def labels(app: App) -> Labels:
         ("detector", "severity"): [(each.id, str(each.severity)) for each in detectors],
         ("detector", "visibility"): [(each.id, str(visibility)) for each in detectors for visibility in Visibility],
         ("path",): [(path,) for path in paths.PATHS],
-        ("service",): [(service,) for service in _services()],
+        ("service",): [(service,) for service in (*_services(), OTHER)],
         ("event",): [(event,) for event in FindingEvent],
         ("state",): [(state,) for state in State],
         ("sink",): [(settings.name,) for _, settings in app.sinks],
         ("status",): [(str(status),) for status in STATUSES],
     }
+
+
+def _by_known(sizes: Mapping[str, int], known: AbstractSet[str]) -> Mapping[str, int]:
+    """Return bytes by service with those of unknown services together: records can name any, and a label cannot."""
+    bounded: Counter[str] = Counter()
+    for service, size in sizes.items():
+        bounded[service if service in known else OTHER] += size
+    return bounded
 
 
 def _services() -> set[str]:
