@@ -17,7 +17,6 @@ from flowaudit.cli.findings import the_one
 from flowaudit.cli.options import app_of, finding_ids, lake_of
 from flowaudit.cli.output import Format, printable, write_one
 from flowaudit.errors import ConfigError
-from flowaudit.explain import words
 
 if TYPE_CHECKING:
     from flowaudit.app import App
@@ -87,6 +86,8 @@ def _question(app: App, finding: str | None, interface: str | None, remote: str 
 
 def _page(answer: Explanation) -> Iterator[str]:
     """Yield the lines of a page."""
+    from flowaudit.explain import words
+
     yield from _wrapped(words.headline(answer), "")
     for heading, sentences in words.sections(answer):
         yield f"\n{heading}"

@@ -33,6 +33,11 @@ FROM findings_current
 WHERE $state = 'all'
   OR state = $state
 ORDER BY
-  list_position(['critical', 'high', 'medium', 'low'], severity),
+  CASE severity
+    WHEN 'critical' THEN 0
+    WHEN 'high' THEN 1
+    WHEN 'medium' THEN 2
+    ELSE 3
+  END,
   last_seen DESC,
   id
