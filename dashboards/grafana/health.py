@@ -2,7 +2,7 @@
 
 from grafana_foundation_sdk.builders.dashboard import Dashboard
 
-from dashboards.grafana.delivery import process, sinks
+from dashboards.grafana.delivery import http, process, sinks
 from dashboards.grafana.detection import detectors
 from dashboards.grafana.frame import daemons, folded, framed
 from dashboards.grafana.intake import aws, collection, coverage
@@ -181,4 +181,5 @@ def health() -> Dashboard:
     folded(board, 400, "Sinks", sinks())
     folded(board, 500, "AWS APIs", aws())
     folded(board, 600, "Process", process())
+    folded(board, 700, "HTTP server", http())
     return board

@@ -194,7 +194,11 @@ class Column:
     def properties(self) -> list[model.DynamicConfigValue]:
         """Return how Grafana is told of it."""
         named = [model.DynamicConfigValue("unit", self.unit)]
-        return [*named, model.DynamicConfigValue("mappings", list(self.mappings))] if self.mappings else named
+        if not self.mappings:
+            return named
+        # Without it Grafana shows the word, and not its color.
+        colored = model.DynamicConfigValue("custom.cellOptions", {"type": "color-text"})
+        return [*named, model.DynamicConfigValue("mappings", list(self.mappings)), colored]
 
 
 def rows(face: Face, columns: dict[str, Column], *queries: Query, sort: str) -> Panel:
