@@ -27,7 +27,9 @@ def _arguments(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--from", dest="start", type=float, metavar="UNIX", help="default: as long ago as --last")
     parser.add_argument("--to", dest="end", type=float, metavar="UNIX", help="default: now")
     parser.add_argument("--last", type=duration, metavar="RANGE", default=3600, help="such as 6h (default: 1h)")
-    parser.add_argument("--step", type=duration, metavar="RANGE", default=0, help="between points (default: as Grafana)")
+    parser.add_argument(
+        "--step", type=duration, metavar="RANGE", default=0, help="between points (default: as Grafana)"
+    )
     parser.add_argument("--scrape", type=duration, metavar="RANGE", default=15, help="scrape interval (default: 15s)")
     parser.add_argument("--var", action="append", default=[], metavar="NAME=VALUE", help="a variable's value")
     parser.add_argument("--output", type=Path, default=Path(), metavar="DIR", help="where the images go")

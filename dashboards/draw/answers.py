@@ -84,18 +84,19 @@ def filled(text: str, values: Mapping[str, str]) -> str:
     return VARIABLE.sub(lambda found: values[found[1] or found[2]], text)
 
 
-def fetched(base: str, path: str, parameters: Mapping[str, str]) -> Any:
+def fetched(base: str, path: str, parameters: Mapping[str, str]) -> dict[str, Any]:
     """Return the JSON of an address; raises OSError, with what the server said, where it refuses."""
     try:
         with urllib.request.urlopen(f"{base}{path}?{urllib.parse.urlencode(parameters)}", timeout=30) as answer:
-            return json.load(answer)
+            answered: dict[str, Any] = json.load(answer)
+            return answered
     except urllib.error.HTTPError as error:
         raise OSError(f"{base}{path}: {error.code}: {error.read().decode(errors='replace')[:500]}") from error
 
 
 def asked(base: str, panel: Mapping[str, Any], values: Mapping[str, str], span: Span) -> list[Series]:
     """Return the series of a panel's queries to Prometheus; raises OSError where one is refused."""
-    values = values | span.globals(panel.get("interval", ""))
+    values = {**values, **span.globals(panel.get("interval", ""))}
     return [series for target in panel["targets"] for series in _series(base, panel, target, values, span)]
 
 

@@ -1,6 +1,7 @@
 """Draws lines, columns and dials as SVG."""
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -11,7 +12,10 @@ from dashboards.draw.answers import Series, Span
 from dashboards.draw.colors import hexed
 from dashboards.draw.units import places, shown
 
-LEFT, RIGHT, TOP, BOTTOM = 66, 10, 8, 22
+LEFT, RIGHT, TOP, BOTTOM = 78, 10, 8, 22
+ZEROS = re.compile(r"(?<=\d)\.0+(?!\d)|(?<=\.\d)0+(?!\d)|(?<=\.\d\d)0+(?!\d)")
+"""What the steps of an axis do not need."""
+Size = tuple[float, float]
 ROW = 20
 """Pixels of a line of the legend."""
 MOMENTS = (10, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400)
@@ -75,7 +79,7 @@ def _pieces(points: Sequence[tuple[float, ...]], gap: float) -> list[list[tuple[
     return [run for run in runs if run]
 
 
-def chart(panel: Mapping[str, Any], lines: Sequence[Series], colors: Sequence[str], span: Span, size: Any) -> str:
+def chart(panel: Mapping[str, Any], lines: Sequence[Series], colors: Sequence[str], span: Span, size: Size) -> str:
     """Return the lines of a panel over time, with axes."""
     custom, defaults = panel["fieldConfig"]["defaults"]["custom"], panel["fieldConfig"]["defaults"]
     laid = custom.get("stacking", {}).get("mode") == "normal"
@@ -132,7 +136,7 @@ def _axes(scale: Scale, defaults: Mapping[str, Any]) -> str:
     drawn = []
     for value in marks:
         y = scale.y(value)
-        text = escape(shown(_clean(value), unit, defaults.get("decimals"), scale.span.end))
+        text = escape(ZEROS.sub("", shown(_clean(value), unit, defaults.get("decimals"), scale.span.end)))
         drawn.append(f'<line x1="{LEFT}" x2="{scale.width - RIGHT:.0f}" y1="{y:.1f}" y2="{y:.1f}" class="grid"/>')
         drawn.append(f'<text x="{LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">{text}</text>')
     return "".join(drawn) + _times(scale)
@@ -157,7 +161,7 @@ def _times(scale: Scale) -> str:
     return "".join(drawn)
 
 
-def dial(value: float, defaults: Mapping[str, Any], color: str, text: str, size: tuple[float, float]) -> str:
+def dial(value: float, defaults: Mapping[str, Any], color: str, text: str, size: Size) -> str:
     """Return a value on an arc of 240 degrees, inside of an arc of the thresholds."""
     width, height = size
     radius = min(width / 2, height / 1.55) - 6
@@ -165,13 +169,17 @@ def dial(value: float, defaults: Mapping[str, Any], color: str, text: str, size:
     low, high = defaults.get("min", 0), defaults.get("max", 100)
     part = 0 if math.isnan(value) else min(1, max(0, (value - low) / (high - low)))
     inner = [_arc(x, y, radius - 12, 0, 1, 14, "#2c3038"), _arc(x, y, radius - 12, 0, part, 14, color)]
-    steps = [(low if step["value"] is None else step["value"], step["color"]) for step in defaults["thresholds"]["steps"]]
+    steps = [
+        (low if step["value"] is None else step["value"], step["color"]) for step in defaults["thresholds"]["steps"]
+    ]
     ends = [*(value for value, _ in steps[1:]), high]
     outer = [
         _arc(x, y, radius - 1, (start - low) / (high - low), (end - low) / (high - low), 3, hexed(name))
         for (start, name), end in zip(steps, ends, strict=True)
     ]
-    middle = f'<text x="{x}" y="{y + 8:.0f}" text-anchor="middle" class="dial" fill="{color}">{escape(text)}</text>'
+    middle = (
+        f'<text x="{x}" y="{y + 8:.0f}" text-anchor="middle" class="dial" style="fill:{color}">{escape(text)}</text>'
+    )
     return f'<svg width="{width:.0f}" height="{height:.0f}">{"".join(inner + outer)}{middle}</svg>'
 
 

@@ -54,9 +54,7 @@ def demonstrated(folder: Path) -> Iterator[dict[str, str]]:
     config.write_text(json.dumps({"global": {"scrape_interval": "1s"}, "scrape_configs": [target]}), "utf-8")
     options = [f"--config.file={config}", "--storage.tsdb.path=data", f"--web.listen-address={prometheus}"]
     with ExitStack() as stack:
-        stack.enter_context(
-            _running([sys.executable, "-m", "flowaudit", "demo", "--listen", daemon], folder / "demo")
-        )
+        stack.enter_context(_running([sys.executable, "-m", "flowaudit", "demo", "--listen", daemon], folder / "demo"))
         stack.enter_context(_running([program, *options], folder / "prometheus"))
         deadline = time.monotonic() + START
         while not scraped(f"http://{prometheus}"):

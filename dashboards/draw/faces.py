@@ -7,11 +7,10 @@ from html import escape
 from typing import Any
 
 from dashboards.draw.answers import Series, Span
-from dashboards.draw.charts import ROW, chart, dial
+from dashboards.draw.charts import ROW, Size, chart, dial
 from dashboards.draw.colors import by_threshold, hexed, mapped, of_series
 from dashboards.draw.units import shown
 
-Size = tuple[float, float]
 Panel = Mapping[str, Any]
 Row = dict[str, Any]
 LETTER = 0.62
@@ -62,20 +61,22 @@ def bars(panel: Panel, series: Sequence[Series], span: Span, size: Size) -> str:
     defaults = panel["fieldConfig"]["defaults"]
     most = max((one.last for one in series), default=0) or 1
     taken: set[str] = set()
-    tall = min(34, size[1] / len(series) - 6)
+    tall = min(30, size[1] / len(series) - 6)
     rows = []
     for one in series:
         color = of_series(panel, one.name, taken)
-        bar = f'<div class="bar" style="width:{one.last / most:.1%};background:{color}"></div>'
+        style = f"height:{tall:.0f}px;width:{one.last / most:.1%};background:{color}"
+        bar = f'<div><div class="bar" style="{style}"></div></div>'
         value = f'<span style="color:{color}">{escape(said(one.last, defaults, span.end)[0])}</span>'
-        style = f'style="height:{tall:.0f}px"'
-        rows.append(f'<tr {style}><td>{escape(one.name)}</td><td class="track">{bar}</td><td>{value}</td></tr>')
+        rows.append(f'<tr><td>{escape(one.name)}</td><td class="track">{bar}</td><td>{value}</td></tr>')
     return f'<table class="bars">{"".join(rows)}</table>'
 
 
 def lines(panel: Panel, series: Sequence[Series], span: Span, size: Size) -> str:
     """Return a chart above the table that is its legend, which takes a third of the height at most."""
     taken: set[str] = set()
+    if panel["options"]["legend"].get("sortBy"):
+        series = sorted(series, key=_newest, reverse=panel["options"]["legend"]["sortDesc"])
     colors = [of_series(panel, one.name, taken) for one in series]
     fit = max(1, int(size[1] * 0.38 / ROW) - 1)
     kept = len(series) if len(series) <= fit else fit - 1
@@ -85,6 +86,11 @@ def lines(panel: Panel, series: Sequence[Series], span: Span, size: Size) -> str
     more = f'<tr><td class="dim">+ {len(series) - kept} more</td></tr>' if kept < len(series) else ""
     head = "<tr><th>Name</th><th>Last *</th><th>Max</th></tr>"
     return f'{drawn}<table class="legend">{head}{rows}{more}</table>'
+
+
+def _newest(one: Series) -> float:
+    """Return the newest value that is a number."""
+    return next((value for _, value in reversed(one.points) if not math.isnan(value)), -math.inf)
 
 
 def _legend(panel: Panel, one: Series, color: str, span: Span) -> str:
@@ -121,7 +127,7 @@ def table(panel: Panel, rows: Sequence[Row], span: Span, size: Size) -> str:
         rows = sorted(filled, key=lambda row: row[by["displayName"]], reverse=by["desc"]) + empty
     titles = list(rows[0])
     numeric = {title for title in titles if any(isinstance(row[title], int | float) for row in rows)}
-    head = "".join(f'<th{_right(title, numeric)}>{escape(title)}</th>' for title in titles)
+    head = "".join(f"<th{_right(title, numeric)}{_width(panel, title)}>{escape(title)}</th>" for title in titles)
     fit = int(size[1] / 30) - 1
     body = "".join(
         f"<tr>{''.join(_cell(panel, title, row[title], span, numeric) for title in titles)}</tr>" for row in rows[:fit]
@@ -129,26 +135,33 @@ def table(panel: Panel, rows: Sequence[Row], span: Span, size: Size) -> str:
     return f'<table class="rows"><tr>{head}</tr>{body}</table>'
 
 
+def _override(panel: Panel, title: str) -> dict[str, Any]:
+    """Return what a column has that the others have not."""
+    found = [one for one in panel["fieldConfig"]["overrides"] if one["matcher"]["options"] == title]
+    return {one["id"]: one["value"] for override in found for one in override["properties"]}
+
+
+def _width(panel: Panel, title: str) -> str:
+    width = _override(panel, title).get("custom.width")
+    return f' style="width:{width}px"' if width else ""
+
+
 def _right(title: str, numeric: set[str]) -> str:
     return ' class="right"' if title in numeric else ""
 
 
-def _cell(panel: Panel, title: str, value: Any, span: Span, numeric: set[str]) -> str:
-    defaults = dict(panel["fieldConfig"]["defaults"])
-    colored = False
-    for override in panel["fieldConfig"]["overrides"]:
-        if override["matcher"]["options"] == title:
-            found = {one["id"]: one["value"] for one in override["properties"]}
-            defaults |= {name: found[name] for name in ("unit", "mappings", "decimals") if name in found}
-            colored = found.get("custom.cellOptions", {}).get("type") == "color-text"
+def _cell(panel: Panel, title: str, value: float | str | None, span: Span, numeric: set[str]) -> str:
+    own = _override(panel, title)
+    cell = own.get("custom.cellOptions", {})
     if value is None:
         return "<td></td>"
-    text, color = _written(value, defaults, span.end)
-    style = f' style="color:{color}"' if colored and color else ""
-    return f"<td{_right(title, numeric)}{style}>{escape(text)}</td>"
+    text, color = _written(value, panel["fieldConfig"]["defaults"] | own, span.end)
+    style = f' style="color:{color}"' if cell.get("type") == "color-text" and color else ""
+    kind = ' class="wraps"' if cell.get("wrapText") else _right(title, numeric)
+    return f"<td{kind}{style}>{escape(text)}</td>"
 
 
-def _written(value: Any, defaults: Panel, now: float) -> tuple[str, str]:
+def _written(value: float | str, defaults: Panel, now: float) -> tuple[str, str]:
     """Return a cell's text and color."""
     if isinstance(value, str) and defaults["unit"] == "dateTimeFromNow":
         return shown(datetime.fromisoformat(value).timestamp() * 1000, "dateTimeFromNow", None, now), ""

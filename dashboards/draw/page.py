@@ -4,11 +4,13 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from html import escape
 from pathlib import Path
 from typing import Any
+
+from PIL import Image
 
 from dashboards.draw import faces
 from dashboards.draw.answers import Span, asked, filled, opened, reported
@@ -16,6 +18,8 @@ from dashboards.draw.answers import Span, asked, filled, opened, reported
 WIDTH, MARGIN, GAP, CELL, HEAD = 1440, 16, 8, 30, 32
 """Pixels: of the page, around and between panels, of a line of the grid, of a panel's title."""
 COLUMN = (WIDTH - 2 * MARGIN - 23 * GAP) / 24
+COLORS = 256
+"""So many are enough for what is drawn, and make the file a third as large."""
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome", "chrome")
 STYLE = (Path(__file__).parent / "page.css").read_text("utf-8")
 
@@ -50,16 +54,20 @@ def _panel(panel: Mapping[str, Any], top: int, inside: str) -> str:
     return f'<section style="{style}"><h2>{escape(panel["title"])}</h2><div class="in">{inside}</div></section>'
 
 
-def _grid(panels: list[Mapping[str, Any]], draw: Any) -> str:
+def _grid(panels: list[Mapping[str, Any]], draw: Callable[[Mapping[str, Any]], str]) -> str:
     top = min(panel["gridPos"]["y"] for panel in panels)
     return f'<div class="grid">{"".join(_panel(panel, top, draw(panel)) for panel in panels)}</div>'
+
+
+def _plugin(query: str) -> str:
+    return query.removeprefix("yesoreyeram-").removesuffix("-datasource").title()
 
 
 def _bar(board: Mapping[str, Any], values: Mapping[str, str], span: Span) -> str:
     chips = []
     for one in board["templating"]["list"]:
         value = values[one["name"]]
-        shown = "All" if value == one.get("allValue") else value.replace("|", " + ") or one["query"].title()
+        shown = "All" if value == one.get("allValue") else value.replace("|", " + ") or _plugin(one["query"])
         chips.append(f"<label>{escape(one['label'])}<b>{escape(shown)}</b></label>")
     times = [datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M") for at in (span.start, span.end)]
     title = f"<h1>{escape(board['title'])}</h1><time>{times[0]} to {times[1]} UTC</time>"
@@ -76,7 +84,7 @@ def page(board: Mapping[str, Any], sources: Mapping[str, str], given: Mapping[st
     rows = [panel for panel in board["panels"] if panel["type"] == "row"]
     parts = [_grid([panel for panel in board["panels"] if panel["type"] != "row"], draw)]
     for row in rows:
-        parts += [f'<h3>▾ {escape(filled(row["title"], values))}</h3>', _grid(row["panels"], draw)]
+        parts += [f"<h3>▾ {escape(filled(row['title'], values))}</h3>", _grid(row["panels"], draw)]
     return (
         f'<!doctype html><meta charset="utf-8"><style>{STYLE}</style>{_bar(board, values, span)}{"".join(parts)}'
         "<script>document.title = document.documentElement.scrollHeight</script>"
@@ -109,3 +117,6 @@ def photograph(html: str, image: Path) -> None:
         _chromium(f"--screenshot={image.absolute()}", f"--window-size={WIDTH},{height}", file.as_uri())
     if not image.exists():
         raise DrawError(f"{image}: Chromium wrote no image")
+    with Image.open(image) as drawn:
+        small = drawn.convert("RGB").quantize(COLORS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+    small.save(image, optimize=True)

@@ -20,7 +20,7 @@ def sinks() -> list[Panel]:
                 "Dead letters were refused: flowaudit sinks failed.",
                 "short",
                 24,
-                6,
+                5,
                 empty="no sink",
                 runbook="FlowauditSinkDown",
             ),
@@ -149,7 +149,7 @@ def process() -> list[Panel]:
         ),
         rows(
             Face(
-                604, "Versions", "Version and start of each daemon. Different ones: upgrade the older.", "short", 24, 5
+                604, "Versions", "Version and start of each daemon. Different ones: upgrade the older.", "short", 24, 4
             ),
             {
                 "instance": Column("Daemon"),

@@ -82,7 +82,7 @@ def stages() -> list[Panel]:
                 "Late: the panel Failures names the component, the daemon's log the reason.",
                 "s",
                 24,
-                6,
+                5,
                 runbook="FlowauditCollectionLate",
             ),
             {"instance": Column("Daemon")} | {name: Column(stage, "s", (NEVER,)) for name, stage in success.items()},
@@ -110,6 +110,7 @@ def stages() -> list[Panel]:
                 "short",
                 12,
                 bounds=(0, None),
+                empty="no failure",
                 runbook="FlowauditUnexpectedFailure",
             ),
             *by_stage(
@@ -152,11 +153,12 @@ def pace() -> list[Panel]:
                 "short",
                 8,
                 bounds=(0, None),
+                empty="none",
                 runbook="FlowauditJobsOverlapping",
             ),
             *(
                 Query(
-                    f"sum by (task) (increase(flowaudit_task_{what}_total{{$selector}}[$__rate_interval]))",
+                    f"sum by (task) (increase(flowaudit_task_{what}_total{{$selector}}[$__rate_interval])) > 0",
                     f"{{{{task}}}} {what}",
                 )
                 for what in ("overlapped", "missed")

@@ -11,6 +11,7 @@ from dashboards.grafana.panels import (
     Panel,
     Query,
     bars,
+    colored,
     lines,
     link,
     number,
@@ -120,7 +121,8 @@ def traffic() -> list[Panel]:
                 12,
             ),
             Query(
-                "sum by (path) (rate(flowaudit_collect_egress_bytes_total{$selector}[$__rate_interval]))", "{{path}}"
+                "sum by (path) (rate(flowaudit_collect_egress_bytes_total{$selector}[$__rate_interval])) > 0",
+                "{{path}}",
             ),
             stacked=True,
             interval="1m",
@@ -134,8 +136,10 @@ def traffic() -> list[Panel]:
                 12,
                 decimals=0,
                 bounds=(0, None),
+                empty="no open finding",
             ),
-            Query("sum by (instance, severity) (flowaudit_findings_open{$selector})", "{{severity}} {{instance}}"),
+            Query("sum by (instance, severity) (flowaudit_findings_open{$selector}) > 0", "{{severity}} {{instance}}"),
+            stacked=True,
             colors=SEVERITIES,
         ),
     ]
@@ -172,12 +176,12 @@ def details() -> list[Panel]:
                 empty="no open finding",
             ),
             {
-                "severity": Column("Severity"),
+                "severity": Column("Severity", mappings=(colored(SEVERITIES),), width=80),
                 "detector": Column("Detector"),
-                "instance": Column("Daemon"),
-                "Value #A": Column("Open", "short"),
-                "Value #B": Column("Bytes", "decbytes"),
-                "Value #C": Column("Since", "dateTimeFromNow"),
+                "instance": Column("Daemon", width=130),
+                "Value #A": Column("Open", "short", width=60),
+                "Value #B": Column("Bytes", "decbytes", width=85),
+                "Value #C": Column("Since", "dateTimeFromNow", width=125),
             },
             *(
                 Query(f"{total} and on (job, instance, detector, severity) flowaudit_findings_open{{$selector}} > 0")
@@ -204,9 +208,11 @@ def _events() -> list[Panel]:
                 24,
                 decimals=0,
                 bounds=(0, None),
+                empty="no event",
             ),
             Query(
-                "sum by (event) (increase(flowaudit_findings_events_total{$selector}[$__rate_interval]))", "{{event}}"
+                "sum by (event) (increase(flowaudit_findings_events_total{$selector}[$__rate_interval])) > 0",
+                "{{event}}",
             ),
             events=True,
             interval="5m",
