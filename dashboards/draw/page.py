@@ -107,6 +107,15 @@ def _chromium(*arguments: str) -> str:
     return ran.stdout
 
 
+def _reduced(drawn: Image.Image) -> Image.Image:
+    """Return an image in its most frequent colors; what is between them, the edges of letters, takes the nearest."""
+    counted: list[tuple[int, tuple[int, int, int]]] = drawn.getcolors(drawn.width * drawn.height)  # type: ignore[assignment]
+    frequent = [color for _, color in sorted(counted, reverse=True)[:COLORS]]
+    palette = Image.new("P", (1, 1))
+    palette.putpalette([part for color in frequent for part in color])
+    return drawn.quantize(palette=palette, dither=Image.Dither.NONE)
+
+
 def photograph(html: str, image: Path) -> None:
     """Write a page as PNG, as high as it is; raises DrawError without Chromium."""
     with tempfile.TemporaryDirectory(prefix="flowaudit-draw-") as folder:
@@ -118,5 +127,4 @@ def photograph(html: str, image: Path) -> None:
     if not image.exists():
         raise DrawError(f"{image}: Chromium wrote no image")
     with Image.open(image) as drawn:
-        small = drawn.convert("RGB").quantize(COLORS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
-    small.save(image, optimize=True)
+        _reduced(drawn.convert("RGB")).save(image, optimize=True)
