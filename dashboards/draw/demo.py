@@ -1,6 +1,7 @@
 """Runs `flowaudit demo`, and a Prometheus that scrapes it each second, for as long as a drawing takes."""
 
 import json
+import os
 import shutil
 import socket
 import subprocess
@@ -13,6 +14,7 @@ from pathlib import Path
 
 from dashboards.draw.page import DrawError
 
+ROOT = Path(__file__).parents[2]
 START = 120
 """Seconds until the demo has to serve metrics, and Prometheus to have scraped them."""
 
@@ -26,7 +28,12 @@ def _port() -> int:
 @contextmanager
 def _running(command: list[str], folder: Path) -> Iterator[None]:
     folder.mkdir()
-    with (folder / "log").open("wb") as log, subprocess.Popen(command, stdout=log, stderr=log, cwd=folder) as process:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "FLOWAUDIT_"))}
+    own = {"PYTHONUNBUFFERED": "1", "PYTHONPATH": str(ROOT), "TMPDIR": str(folder), "COLUMNS": "80"}
+    with (
+        (folder / "log").open("wb") as log,
+        subprocess.Popen(command, stdout=log, stderr=log, cwd=folder, env=kept | own) as process,
+    ):
         try:
             yield
         finally:
@@ -44,7 +51,10 @@ def scraped(prometheus: str) -> bool:
 
 @contextmanager
 def demonstrated(folder: Path) -> Iterator[dict[str, str]]:
-    """Yield the addresses of Prometheus and the daemon once one has scraped the other; raises DrawError."""
+    """Yield the addresses of Prometheus and the daemon once one has scraped the other; raises DrawError.
+
+    What the demo says is in `demo/log` in the folder, and its lake beside that.
+    """
     program = shutil.which("prometheus")
     if program is None:
         raise DrawError("prometheus is not on PATH: install it")

@@ -119,6 +119,7 @@ def traffic() -> list[Panel]:
                 "flowaudit query run bytes-by-workload names who used it.",
                 "Bps",
                 12,
+                10,
             ),
             Query(
                 "sum by (path) (rate(flowaudit_collect_egress_bytes_total{$selector}[$__rate_interval])) > 0",
@@ -134,6 +135,7 @@ def traffic() -> list[Panel]:
                 "Findings that are open and not muted. Begin with critical: flowaudit findings --state open.",
                 "short",
                 12,
+                10,
                 decimals=0,
                 bounds=(0, None),
                 empty="no open finding",
@@ -155,7 +157,7 @@ def details() -> list[Panel]:
                 "Bytes in the newest hour with records. An unusual one: open it on the dashboard Workload.",
                 "decbytes",
                 12,
-                9,
+                8,
             ),
             Query(
                 "topk(10, sum by (workload_kind, workload) (max by (workload_kind, workload, path) "
@@ -172,7 +174,7 @@ def details() -> list[Panel]:
                 "what it means and what to do.",
                 "short",
                 12,
-                9,
+                8,
                 empty="no open finding",
             ),
             {

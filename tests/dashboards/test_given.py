@@ -14,8 +14,8 @@ import promql_parser as promql
 import pytest
 import yaml
 
-from tests.dashboards.panels import Asked, dashboards, filled, parsed, queries, variables
-from tests.expressions import nodes
+from tests.dashboards.panels import filled
+from tests.dashboards.tried import ASKED, BY_SERIES, CALCULATING, VALUES, Key, calculates, told_of
 
 NOW = 3600
 """The second that expressions are evaluated at; each series has a sample each minute until then."""
@@ -24,24 +24,6 @@ GIVEN = {"__rate_interval": "5m", "__range": "1h", "__range_s": "3600"}
 STAGES = ("discover", "collect", "detect", "coverage", "deliver")
 A, B = ('job="flowaudit",instance="a"', 'job="flowaudit",instance="b"')
 OTHER = 'job="node",instance="c"'
-VALUES = {board["uid"]: variables(board) for board in dashboards()}
-ASKED = {(one.dashboard, one.panel, one.ref): one.expr for one in queries()}
-Key = tuple[str, int, str]
-
-
-def calculates(expr: promql.Expr) -> bool:
-    """Return whether an expression calculates: by an operator, with the time, or a quantile."""
-    for node in nodes(expr):
-        if isinstance(node, promql.BinaryExpr):
-            compares = node.modifier is not None and node.modifier.return_bool
-            if compares or str(node.op) in {"+", "-", "*", "/", "%", "^"}:
-                return True
-        if isinstance(node, promql.Call) and node.func.name in {"histogram_quantile", "time"}:
-            return True
-    return False
-
-
-CALCULATING = sorted(key for key, expr in ASKED.items() if calculates(parsed(expr, VALUES[key[0]])))
 
 
 @dataclass(frozen=True)
@@ -220,7 +202,11 @@ CASES = (
             for name in ("full", "partial", "none")
             for state in ("full", "partial", "none")
         },
-        {of("health", 301): {f'{A},detector="{name}"': value for name, value in (("full", 2), ("partial", 1), ("none", 0))}},
+        {
+            of("health", 301): {
+                f'{A},detector="{name}"': value for name, value in (("full", 2), ("partial", 1), ("none", 0))
+            }
+        },
     ),
     Case(
         "a query takes its share of the time; a detector without queries has none",
@@ -326,7 +312,7 @@ def test_a_panel_shows_what_follows_from_its_series(
     """Given some series, each of the panels has the values that the case says, and no others."""
     ran = told(case, tmp_path)
     assert ran.returncode == 0, ran.stdout + ran.stderr
-    record_property("panels by given series", json.dumps(list(case.shows)))
+    record_property(BY_SERIES, json.dumps(list(case.shows)))
 
 
 @pytest.mark.parametrize("key", CALCULATING, ids=lambda key: "-".join(map(str, key)))
@@ -358,3 +344,13 @@ def test_a_wrong_value_would_be_told(wrong: float, tmp_path: Path) -> None:
 def test_what_calculates(expr: str, expected: bool) -> None:
     """Operators, the time and quantiles calculate, wherever they stand; sums, rates and filters do not."""
     assert calculates(promql.parse(expr)) is expected
+
+
+def test_what_is_tried_is_told() -> None:
+    """The line at the end of a run counts queries by passed tests only, each once; without any there is no line."""
+    first, *_ = CALCULATING
+    plain = next(key for key in ASKED if key not in CALCULATING)
+    given = (BY_SERIES, json.dumps([first, plain]))
+    (line,) = told_of([given, given, ("another", "property")])
+    assert f"0 of {len(ASKED)} by value (0 %), 1 of the {len(CALCULATING)} that calculate by given series" in line
+    assert told_of([]) == []
