@@ -41,9 +41,8 @@ def told_of(properties: Iterable[tuple[str, object]]) -> list[str]:
     if not any(tried.values()):
         return []
     values, series = tried[BY_VALUE] & ASKED.keys(), tried[BY_SERIES] & set(CALCULATING)
-    return [
-        f"panel queries: {len(values)} of {len(ASKED)} by value ({len(values) / len(ASKED):.0%}), "
-        f"{len(series)} of the {len(CALCULATING)} that calculate by given series ({len(series) / len(CALCULATING):.0%})".replace(
-            "%", " %"
-        )
+    shares = [
+        f"{len(part) / len(whole):.0%}".replace("%", " %") for part, whole in ((values, ASKED), (series, CALCULATING))
     ]
+    told = f"panel queries: {len(values)} of {len(ASKED)} by value ({shares[0]}), "
+    return [f"{told}{len(series)} of the {len(CALCULATING)} that calculate by given series ({shares[1]})"]
