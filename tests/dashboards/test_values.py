@@ -227,14 +227,15 @@ def apis_that_the_mock_lacks_are_shown(world: World, at: float) -> None:
     assert one(world.samples((HEALTH, 5, "A"), at)) == int(lacking)
 
 
-AT_FIRST = (
+Step = Callable[[World, float], None]
+AT_FIRST: tuple[Step, ...] = (
     numbers_are_as_planted,
     leaked_bytes_are_the_planted_bytes,
     bytes_of_workloads_are_the_planted_bytes,
     bytes_through_nat_are_the_planted_bytes,
     apis_that_the_mock_lacks_are_shown,
 )
-LATER = (every_query_has_a_value, the_tables_of_the_api_have_rows, money_is_bytes_times_price)
+LATER: tuple[Step, ...] = (every_query_has_a_value, the_tables_of_the_api_have_rows, money_is_bytes_times_price)
 
 
 @pytest.mark.slow
