@@ -155,7 +155,7 @@ def _times(scale: Scale) -> str:
         at, x = number * step, scale.x(number * step)
         foot = scale.height - BOTTOM
         drawn.append(f'<line x1="{x:.1f}" x2="{x:.1f}" y1="{TOP}" y2="{foot:.1f}" class="grid"/>')
-        if LEFT + 18 < x < scale.width - 22:  # a label that the edge would cut off is left out
+        if LEFT + 18 < x < scale.width - 30:  # a label that the edge would cut off is left out
             text = datetime.fromtimestamp(at, UTC).strftime(pattern)
             drawn.append(f'<text x="{x:.1f}" y="{scale.height - 5:.0f}" text-anchor="middle">{text}</text>')
     return "".join(drawn)

@@ -10,10 +10,11 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
+from PIL import Image, ImageColor
 
 from dashboards.draw import faces
 from dashboards.draw.answers import Span, asked, filled, opened, reported
+from dashboards.draw.colors import NAMED, PALETTE
 
 WIDTH, MARGIN, GAP, CELL, HEAD = 1440, 16, 8, 30, 32
 """Pixels: of the page, around and between panels, of a line of the grid, of a panel's title."""
@@ -108,9 +109,10 @@ def _chromium(*arguments: str) -> str:
 
 
 def _reduced(drawn: Image.Image) -> Image.Image:
-    """Return an image in its most frequent colors; what is between them, the edges of letters, takes the nearest."""
+    """Return an image in named colors and its most frequent ones; the edges of letters take the nearest."""
     counted: list[tuple[int, tuple[int, int, int]]] = drawn.getcolors(drawn.width * drawn.height)  # type: ignore[assignment]
-    frequent = [color for _, color in sorted(counted, reverse=True)[:COLORS]]
+    named = [ImageColor.getrgb(color)[:3] for color in (*NAMED.values(), *PALETTE)]
+    frequent = list(dict.fromkeys([*named, *(color for _, color in sorted(counted, reverse=True))]))[:COLORS]
     palette = Image.new("P", (1, 1))
     palette.putpalette([part for color in frequent for part in color])
     return drawn.quantize(palette=palette, dither=Image.Dither.NONE)

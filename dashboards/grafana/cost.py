@@ -125,7 +125,8 @@ def services() -> list[Panel]:
             Face(
                 12,
                 "Price by service",
-                f"What each service costs through NAT, and what an endpoint takes per GB, without hours. {SENT_ONLY}",
+                "What each service costs through NAT in 30 days like this range, and what an endpoint takes per GB. "
+                f"{SENT_ONLY}",
                 "currencyUSD",
                 24,
                 7,
@@ -134,17 +135,15 @@ def services() -> list[Panel]:
             {
                 "service": Column("Service"),
                 "Value #A": Column("Bytes", "decbytes"),
-                "Value #B": Column("NAT", "currencyUSD", decimals=2),
-                "Value #C": Column("Endpoint, per GB", "currencyUSD", decimals=2),
-                "Value #D": Column("NAT in a month", "currencyUSD", decimals=2),
+                "Value #B": Column("NAT, a month", "currencyUSD", decimals=2),
+                "Value #C": Column("Endpoint without hours, a month", "currencyUSD", decimals=2),
             },
             Query(by_service),
-            Query(f"{by_service} / 1e9 * $nat_price"),
+            Query(f"{by_service} / 1e9 * $nat_price {MONTH}"),
             Query(
                 f"(sum by (service) ({nat(GATEWAY)}) > 0) * 0\n"
-                f"or (sum by (service) ({nat(INTERFACE)}) > 0) / 1e9 * $endpoint_price"
+                f"or (sum by (service) ({nat(INTERFACE)}) > 0) / 1e9 * $endpoint_price {MONTH}"
             ),
-            Query(f"{by_service} / 1e9 * $nat_price {MONTH}"),
             sort="Bytes",
         ),
     ]

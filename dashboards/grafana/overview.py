@@ -181,9 +181,9 @@ def details() -> list[Panel]:
                 "severity": Column("Severity", mappings=(colored(SEVERITIES),), width=80),
                 "detector": Column("Detector"),
                 "instance": Column("Daemon", width=130),
-                "Value #A": Column("Open", "short", width=60),
-                "Value #B": Column("Bytes", "decbytes", width=85),
-                "Value #C": Column("Since", "dateTimeFromNow", width=125),
+                "Value #A": Column("Open", "short", width=55),
+                "Value #B": Column("Bytes", "decbytes", width=80),
+                "Value #C": Column("Since", "dateTimeFromNow", width=120),
             },
             *(
                 Query(f"{total} and on (job, instance, detector, severity) flowaudit_findings_open{{$selector}} > 0")
@@ -193,7 +193,8 @@ def details() -> list[Panel]:
                     "flowaudit_findings_open_since_timestamp_seconds{$selector} * 1000",
                 )
             ),
-            sort="Bytes",
+            sort="Severity",
+            least=True,
         ),
         *_events(),
     ]
