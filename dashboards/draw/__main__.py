@@ -44,7 +44,8 @@ def _draw(given: argparse.Namespace, sources: dict[str, str], span: Span) -> Non
             continue
         html = page(json.loads(file.read_text("utf-8")), sources, variables, span)
         image = given.output / f"dashboard-{file.stem}.png"
-        photograph(html, image)
+        for trouble in photograph(html, image):
+            print(f"scripts/draw-dashboards: {file.stem}: {trouble}", file=sys.stderr)
         if given.html:
             image.with_suffix(".html").write_text(html, "utf-8")
         print(image)

@@ -1,12 +1,13 @@
 """Draws a dashboard as an image: a page of HTML as Grafana lays it out, photographed by Chromium."""
 
+import json
 import os
 import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from html import escape
+from html import escape, unescape
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ COLUMN = (WIDTH - 2 * MARGIN - 23 * GAP) / 24
 COLORS = 256
 """So many are enough for what is drawn, and make the file a third as large."""
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome", "chrome")
-STYLE = (Path(__file__).parent / "page.css").read_text("utf-8")
+STYLE, SCRIPT = ((Path(__file__).parent / name).read_text("utf-8") for name in ("page.css", "page.js"))
 
 
 class DrawError(Exception):
@@ -88,7 +89,7 @@ def page(board: Mapping[str, Any], sources: Mapping[str, str], given: Mapping[st
         parts += [f"<h3>▾ {escape(filled(row['title'], values))}</h3>", _grid(row["panels"], draw)]
     return (
         f'<!doctype html><meta charset="utf-8"><style>{STYLE}</style>{_bar(board, values, span)}{"".join(parts)}'
-        "<script>document.title = document.documentElement.scrollHeight</script>"
+        f"<script>{SCRIPT}</script>"
     )
 
 
@@ -118,15 +119,16 @@ def _reduced(drawn: Image.Image) -> Image.Image:
     return drawn.quantize(palette=palette, dither=Image.Dither.NONE)
 
 
-def photograph(html: str, image: Path) -> None:
-    """Write a page as PNG, as high as it is; raises DrawError without Chromium."""
+def photograph(html: str, image: Path) -> list[str]:
+    """Write a page as PNG, as high as it is, and return what overlaps in it; raises DrawError without Chromium."""
     with tempfile.TemporaryDirectory(prefix="flowaudit-draw-") as folder:
         file = Path(folder, "page.html")
         file.write_text(html, "utf-8")
         dumped = _chromium("--dump-dom", f"--window-size={WIDTH},100", file.as_uri())
-        height = dumped.partition("<title>")[2].partition("</title>")[0]
+        height, *troubles = json.loads(unescape(dumped.partition("<title>")[2].partition("</title>")[0]))
         _chromium(f"--screenshot={image.absolute()}", f"--window-size={WIDTH},{height}", file.as_uri())
     if not image.exists():
         raise DrawError(f"{image}: Chromium wrote no image")
     with Image.open(image) as drawn:
         _reduced(drawn.convert("RGB")).save(image, optimize=True)
+    return [str(trouble) for trouble in troubles]

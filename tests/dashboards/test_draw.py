@@ -21,7 +21,7 @@ from dashboards.draw import faces
 from dashboards.draw.answers import Series, Span, filled, opened
 from dashboards.draw.charts import stacked, ticks
 from dashboards.draw.colors import by_threshold, mapped
-from dashboards.draw.page import CHROMIUM, page
+from dashboards.draw.page import CHROMIUM, SCRIPT, page, photograph
 from dashboards.draw.units import FORMATS, shown
 from tests.dashboards.panels import Panel, dashboards, panels
 from tests.rendered import ROOT
@@ -228,6 +228,16 @@ def test_an_image_is_as_high_as_the_dashboard(empty: str, tmp_path: Path) -> Non
     with Image.open(tmp_path / "dashboard-cost.png") as image:
         assert (image.width, image.mode) == (1440, "P")
         assert 600 < image.height < 1400
+
+
+@pytest.mark.skipif(not any(map(shutil.which, CHROMIUM)), reason="Chromium is not installed")
+def test_text_that_overlaps_is_told(tmp_path: Path) -> None:
+    """Texts of a panel that lie on each other, or beyond its edge, are named; those beside each other are not."""
+    style = "position:relative;width:400px;height:99px"
+    texts = ((10, 20, "one"), (15, 22, "two"), (200, 20, "three"), (380, 70, "four is long"))
+    svg = "".join(f'<text x="{x}" y="{y}">{text}</text>' for x, y, text in texts)
+    html = f'<!doctype html><section style="{style}"><svg width="600">{svg}</svg></section><script>{SCRIPT}</script>'
+    assert photograph(html, tmp_path / "overlap.png") == ["one and two overlap", "four is long is cut off"]
 
 
 @pytest.mark.parametrize("name", [board["uid"].removeprefix("flowaudit-") for board in dashboards()])
