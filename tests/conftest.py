@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -19,6 +20,15 @@ settings.load_profile("shared")
 def _no_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """No test knows what another has checked: each has a cache folder of its own, made by who writes to it."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.getbasetemp() / f"cache-{uuid4()}"))
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Tell how many queries of the dashboards the tests that passed have tried."""
+    from tests.dashboards.tried import told_of  # noqa: PLC0415, needed only where there is something to tell
+
+    passed = terminalreporter.stats.get("passed", [])
+    for line in told_of(named for report in passed for named in report.user_properties):
+        terminalreporter.write_line(line)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

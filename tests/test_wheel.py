@@ -50,6 +50,14 @@ def test_the_wheel_carries_its_queries(installed: Path, tmp_path: Path) -> None:
     assert sorted(contents(found).items()) == sorted(contents(ROOT / "queries").items())
 
 
+def test_the_wheel_carries_no_images(installed: Path, tmp_path: Path) -> None:
+    """The dashboards are in the wheel; pictures of them, and what draws those, are not."""
+    found = Path(run(installed / "python", "-c", SHIPPED, "dashboards", cwd=tmp_path).strip())
+    assert (found / "grafana" / "overview.json").exists()
+    assert not (found / "draw").exists()
+    assert not list(installed.parent.rglob("dashboard-*.png"))
+
+
 def test_the_wheel_carries_the_address_ranges(installed: Path, tmp_path: Path) -> None:
     """`flowaudit ipranges show` in an empty folder knows ranges of AWS's."""
     assert "shipped with flowaudit" in run(installed / "flowaudit", "ipranges", "show", cwd=tmp_path)

@@ -36,19 +36,19 @@ def summary() -> list[Panel]:
         number(
             Face(
                 1,
-                "NAT, for AWS services",
-                f"What NAT gateways took in the range for bytes to AWS services. {SENT_ONLY}",
+                "NAT for AWS services, a month",
+                f"What NAT gateways take in 30 days like this range, for bytes to AWS services. {SENT_ONLY}",
                 "currencyUSD",
                 6,
                 4,
                 decimals=2,
             ),
-            Query(f"{gigabytes(AWS)} * $nat_price", "NAT"),
+            Query(f"{gigabytes(AWS)} * $nat_price {MONTH}", "NAT"),
         ),
         number(
             Face(
                 2,
-                "Of it, free by gateway endpoint",
+                "Of it free by gateway endpoint",
                 "S3 and DynamoDB: create the gateway endpoint, which costs nothing. "
                 "flowaudit query run gateway-endpoint-savings names the subnets.",
                 "currencyUSD",
@@ -57,20 +57,20 @@ def summary() -> list[Panel]:
                 steps=((None, "green"), (0.01, "orange")),
                 decimals=2,
             ),
-            Query(f"{BY_GATEWAY} * $nat_price", "S3 and DynamoDB"),
+            Query(f"{BY_GATEWAY} * $nat_price {MONTH}", "S3 and DynamoDB"),
         ),
         number(
             Face(
                 3,
-                "Interface endpoints instead",
-                "What interface endpoints would take in the range for the other services: per GB, and per hour for "
-                "Endpoint interfaces. flowaudit query run aws-services-over-nat names the services.",
+                "Interface endpoints instead, a month",
+                "What interface endpoints would take in 30 days like this range for the other services: per GB, and "
+                "per hour for Endpoint interfaces. flowaudit query run aws-services-over-nat names the services.",
                 "currencyUSD",
                 6,
                 4,
                 decimals=2,
             ),
-            Query(ENDPOINT, "interface endpoints"),
+            Query(f"({ENDPOINT}) {MONTH}", "interface endpoints"),
         ),
         number(
             Face(
@@ -91,7 +91,7 @@ def summary() -> list[Panel]:
 
 def services() -> list[Panel]:
     """Return the same by service."""
-    by_service = f"sum by (service) ({nat(AWS)})"
+    by_service = f"(sum by (service) ({nat(AWS)}) > 0)"
     return [
         lines(
             Face(
@@ -103,7 +103,8 @@ def services() -> list[Panel]:
                 9,
             ),
             Query(
-                "sum by (service) (rate(flowaudit_collect_nat_bytes_total{$selector}[$__rate_interval]))", "{{service}}"
+                "sum by (service) (rate(flowaudit_collect_nat_bytes_total{$selector}[$__rate_interval])) > 0",
+                "{{service}}",
             ),
             stacked=True,
             interval="5m",
@@ -116,6 +117,7 @@ def services() -> list[Panel]:
                 "decbytes",
                 12,
                 9,
+                empty="no AWS service through NAT",
             ),
             Query(f"sort_desc({by_service})", "{{service}}"),
         ),
@@ -123,26 +125,25 @@ def services() -> list[Panel]:
             Face(
                 12,
                 "Price by service",
-                f"What each service costs through NAT, and what an endpoint takes per GB, without hours. {SENT_ONLY}",
+                "What each service costs through NAT in 30 days like this range, and what an endpoint takes per GB. "
+                f"{SENT_ONLY}",
                 "currencyUSD",
                 24,
-                9,
-                decimals=2,
+                7,
                 empty="no AWS service through NAT",
             ),
             {
                 "service": Column("Service"),
                 "Value #A": Column("Bytes", "decbytes"),
-                "Value #B": Column("NAT", "currencyUSD"),
-                "Value #C": Column("Endpoint, per GB", "currencyUSD"),
-                "Value #D": Column("NAT in a month", "currencyUSD"),
+                "Value #B": Column("NAT, a month", "currencyUSD", decimals=2),
+                "Value #C": Column("Endpoint without hours, a month", "currencyUSD", decimals=2),
             },
             Query(by_service),
-            Query(f"{by_service} / 1e9 * $nat_price"),
-            Query(
-                f"sum by (service) ({nat(GATEWAY)}) * 0 or sum by (service) ({nat(INTERFACE)}) / 1e9 * $endpoint_price"
-            ),
             Query(f"{by_service} / 1e9 * $nat_price {MONTH}"),
+            Query(
+                f"(sum by (service) ({nat(GATEWAY)}) > 0) * 0\n"
+                f"or (sum by (service) ({nat(INTERFACE)}) > 0) / 1e9 * $endpoint_price {MONTH}"
+            ),
             sort="Bytes",
         ),
     ]

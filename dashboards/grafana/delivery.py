@@ -1,6 +1,6 @@
-"""The rows of the dashboard Health on sinks and on the daemon's process."""
+"""The rows of the dashboard Health on sinks, the HTTP server and the daemon's process."""
 
-from dashboards.grafana.panels import Column, Face, Panel, Query, lines, rows, word
+from dashboards.grafana.panels import Column, Face, Panel, Query, lines, number, rows, word
 from dashboards.grafana.terms import PER_DAEMON
 
 # Chosen by All, the variables match other programs' targets too.
@@ -20,7 +20,7 @@ def sinks() -> list[Panel]:
                 "Dead letters were refused: flowaudit sinks failed.",
                 "short",
                 24,
-                6,
+                5,
                 empty="no sink",
                 runbook="FlowauditSinkDown",
             ),
@@ -69,6 +69,56 @@ def sinks() -> list[Panel]:
     ]
 
 
+def http() -> list[Panel]:
+    """Return what is asked of the HTTP server."""
+    valid = (word(1, "valid", "green"), word(0, "has a mistake", "red"))
+    return [
+        lines(
+            Face(
+                701,
+                "HTTP requests by status",
+                "Requests a second. 401: wrong password. 429: too many. 5xx: a fault, see the daemon's log.",
+                "reqps",
+                12,
+                bounds=(0, None),
+            ),
+            Query(
+                "sum by (status) (rate(flowaudit_http_requests_total{$selector}[$__rate_interval])) > 0", "{{status}}"
+            ),
+            stacked=True,
+            interval="1m",
+        ),
+        lines(
+            Face(
+                702,
+                "HTTP connections dropped",
+                "Closed because there were too many, or because one took too long. Steadily: find out who connects.",
+                "short",
+                8,
+                bounds=(0, None),
+            ),
+            Query(
+                "sum by (instance) (increase(flowaudit_http_connections_dropped_total{$selector}[$__rate_interval]))",
+                "{{instance}}",
+            ),
+            events=True,
+            interval="1m",
+        ),
+        number(
+            Face(
+                703,
+                "Web configuration file",
+                "A mistake in the changed file: what it said before still holds. The daemon's log names the mistake.",
+                "none",
+                4,
+                steps=((None, "red"), (1, "green")),
+                mappings=valid,
+            ),
+            Query("flowaudit_web_config_last_reload_successful{$selector}", "{{instance}}"),
+        ),
+    ]
+
+
 def process() -> list[Panel]:
     """Return what the daemon uses."""
     return [
@@ -99,7 +149,7 @@ def process() -> list[Panel]:
         ),
         rows(
             Face(
-                604, "Versions", "Version and start of each daemon. Different ones: upgrade the older.", "short", 24, 5
+                604, "Versions", "Version and start of each daemon. Different ones: upgrade the older.", "short", 24, 4
             ),
             {
                 "instance": Column("Daemon"),

@@ -1,6 +1,6 @@
 """The row of the dashboard Health on detectors."""
 
-from dashboards.grafana.panels import Column, Face, Panel, Query, lines, rows, word
+from dashboards.grafana.panels import Column, Face, Panel, Query, bars, lines, rows, word
 from dashboards.grafana.terms import per_second
 
 VISIBILITY = {"full": "green", "partial": "yellow", "none": "red"}
@@ -24,14 +24,15 @@ def detectors() -> list[Panel]:
             ),
             {
                 "detector": Column("Detector"),
-                "instance": Column("Daemon"),
-                "Value": Column("Visibility", "short", visible),
+                "instance": Column("Daemon", width=150),
+                "Value": Column("Visibility", "short", visible, width=100),
             },
             Query(
                 f"sum by (job, instance, detector) {one % 'full'} * 2\n"
                 f"+ sum by (job, instance, detector) {one % 'partial'}"
             ),
-            sort="Detector",
+            sort="Visibility",
+            least=True,
         ),
         lines(
             Face(
@@ -61,6 +62,7 @@ def _work() -> list[Panel]:
                 "Detection runs in which a detector failed. The daemon's log has the reason.",
                 "short",
                 8,
+                empty="no failure",
                 runbook="FlowauditDetectorFailing",
             ),
             Query(
@@ -70,20 +72,19 @@ def _work() -> list[Panel]:
             events=True,
             interval="5m",
         ),
-        lines(
+        bars(
             Face(
                 304,
-                "Time of a query, by detector",
-                "Mean duration of a detector's queries, one for each window. Slow: shorten its window.",
+                "Slowest detectors",
+                "Mean duration of a detector's queries in the range, one for each window. Slow: shorten its window.",
                 "s",
                 8,
             ),
             Query(
-                "sum by (detector) (rate(flowaudit_detector_duration_seconds_total{$selector}[$__rate_interval]))\n"
-                "/ (sum by (detector) (rate(flowaudit_detector_runs_total{$selector}[$__rate_interval])) > 0)",
+                "topk(6, sum by (detector) (increase(flowaudit_detector_duration_seconds_total{$selector}[$__range]))\n"
+                "/ (sum by (detector) (increase(flowaudit_detector_runs_total{$selector}[$__range])) > 0))",
                 "{{detector}}",
             ),
-            interval="10m",
         ),
         lines(
             Face(

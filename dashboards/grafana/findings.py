@@ -50,9 +50,9 @@ def report(face: Face, name: str, columns: dict[str, Column], *, sort: str, **pa
     return answer(face, columns, Infinity(name, columns, params), SOURCE, sort=sort)
 
 
-BYTES = Column("Bytes", "decbytes")
-FIRST, LAST = Column("First seen", "dateTimeFromNow"), Column("Last seen", "dateTimeFromNow")
-WORKLOAD = {"workload_kind": Column("Kind"), "workload": Column("Workload")}
+BYTES = Column("Bytes", "decbytes", width=90)
+FIRST, LAST = (Column(title, "dateTimeFromNow", width=145) for title in ("First seen", "Last seen"))
+WORKLOAD = {"workload_kind": Column("Kind", width=140), "workload": Column("Workload")}
 
 
 def tables() -> list[Panel]:
@@ -66,20 +66,20 @@ def tables() -> list[Panel]:
                 "the row; docs/detectors.md says what to do.",
                 "string",
                 24,
-                11,
+                9,
                 empty="no open finding",
                 runbook="FlowauditLeakFound",
             ),
             "findings",
             {
-                "severity": Column("Severity", mappings=(colored(SEVERITIES),)),
-                "detector": Column("Detector"),
-                **WORKLOAD,
-                "sentence": Column("What was seen"),
+                "severity": Column("Severity", mappings=(colored(SEVERITIES),), width=80),
+                "detector": Column("Detector", width=230),
+                "workload": Column("Workload", width=150),
+                "sentence": Column("What was seen", wraps=True),
                 "bytes": BYTES,
                 "first_seen": FIRST,
                 "last_seen": LAST,
-                "id": Column("ID"),
+                "id": Column("ID", width=160),
             },
             sort="",
             state="open",
@@ -107,10 +107,10 @@ def _traffic() -> list[Panel]:
                 **WORKLOAD,
                 "path": Column("Path"),
                 "remote_scope": Column("Destination"),
-                "action": Column("Action"),
+                "action": Column("Action", width=80),
                 "bytes": BYTES,
-                "flows": Column("Flows", "short"),
-                "remotes": Column("Addresses", "short"),
+                "flows": Column("Flows", "short", width=80),
+                "remotes": Column("Addresses", "short", width=100),
                 "last_seen": LAST,
             },
             sort="Bytes",
@@ -129,12 +129,12 @@ def _traffic() -> list[Panel]:
             "top-talkers",
             {
                 **WORKLOAD,
-                "interface_id": Column("Interface"),
+                "interface_id": Column("Interface", width=190),
                 "remote_addr": Column("Address"),
                 "remote_service": Column("AWS service"),
                 "path": Column("Path"),
                 "bytes": BYTES,
-                "flows": Column("Flows", "short"),
+                "flows": Column("Flows", "short", width=80),
                 "first_seen": FIRST,
                 "last_seen": LAST,
             },
@@ -163,7 +163,7 @@ def _more() -> list[Panel]:
                 "path": Column("Path"),
                 "bytes": BYTES,
                 "first_seen": FIRST,
-                "known_to": Column("Known to", "short"),
+                "known_to": Column("Known to", "short", width=90),
             },
             sort="Bytes",
             **SPAN,
@@ -182,10 +182,10 @@ def _more() -> list[Panel]:
             {
                 "workload": Column("Workload"),
                 "remote_addr": Column("Address"),
-                "remote_port": Column("Port"),
+                "remote_port": Column("Port", width=70),
                 "path": Column("Path"),
                 "bytes": BYTES,
-                "seconds": Column("Duration", "s"),
+                "seconds": Column("Duration", "s", width=100),
             },
             sort="Bytes",
             **SPAN,

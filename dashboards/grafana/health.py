@@ -2,7 +2,7 @@
 
 from grafana_foundation_sdk.builders.dashboard import Dashboard
 
-from dashboards.grafana.delivery import process, sinks
+from dashboards.grafana.delivery import http, process, sinks
 from dashboards.grafana.detection import detectors
 from dashboards.grafana.frame import daemons, folded, framed
 from dashboards.grafana.intake import aws, collection, coverage
@@ -82,7 +82,7 @@ def stages() -> list[Panel]:
                 "Late: the panel Failures names the component, the daemon's log the reason.",
                 "s",
                 24,
-                6,
+                5,
                 runbook="FlowauditCollectionLate",
             ),
             {"instance": Column("Daemon")} | {name: Column(stage, "s", (NEVER,)) for name, stage in success.items()},
@@ -96,6 +96,7 @@ def stages() -> list[Panel]:
                 "Runs a minute, failed ones too. A line that ends: the stage hangs, see Starts left out.",
                 "opm",
                 12,
+                10,
                 bounds=(0, None),
             ),
             *by_stage("sum(rate(flowaudit_$stage_runs_total{$selector}[$__rate_interval])) * 60"),
@@ -109,7 +110,9 @@ def stages() -> list[Panel]:
                 "in the log. docs/metrics.md explains the others.",
                 "short",
                 12,
+                10,
                 bounds=(0, None),
+                empty="no failure",
                 runbook="FlowauditUnexpectedFailure",
             ),
             *by_stage(
@@ -133,6 +136,7 @@ def pace() -> list[Panel]:
                     "Runs are at most this long. Longer than the stage's interval in [schedule]: starts are left out.",
                     "s",
                     8,
+                    10,
                     bounds=(0, None),
                 ),
                 *by_stage(
@@ -151,12 +155,14 @@ def pace() -> list[Panel]:
                 "Often: raise the stage's interval in [schedule].",
                 "short",
                 8,
+                10,
                 bounds=(0, None),
+                empty="none",
                 runbook="FlowauditJobsOverlapping",
             ),
             *(
                 Query(
-                    f"sum by (task) (increase(flowaudit_task_{what}_total{{$selector}}[$__rate_interval]))",
+                    f"sum by (task) (increase(flowaudit_task_{what}_total{{$selector}}[$__rate_interval])) > 0",
                     f"{{{{task}}}} {what}",
                 )
                 for what in ("overlapped", "missed")
@@ -181,4 +187,5 @@ def health() -> Dashboard:
     folded(board, 400, "Sinks", sinks())
     folded(board, 500, "AWS APIs", aws())
     folded(board, 600, "Process", process())
+    folded(board, 700, "HTTP server", http())
     return board

@@ -81,7 +81,7 @@ def coverage() -> list[Panel]:
                 12,
                 runbook="FlowauditInterfacesUncovered",
             ),
-            Query("sum by (state) (flowaudit_coverage_interface_seconds{$selector})", "{{state}}"),
+            Query("sum by (state) (flowaudit_coverage_interface_seconds{$selector}) > 0", "{{state}}"),
             stacked=True,
             colors=STATES,
         ),
@@ -93,6 +93,7 @@ def coverage() -> list[Panel]:
                 "percentunit",
                 12,
                 bounds=(0, None),
+                empty="no minute is final yet",
                 runbook="FlowauditCoverageBudgetBurn",
             ),
             Query(
@@ -151,17 +152,19 @@ def aws() -> list[Panel]:
                 8,
                 decimals=0,
                 bounds=(0, None),
+                empty="all answer",
                 runbook="FlowauditAwsApisFailing",
             ),
-            Query("sum by (reason) (flowaudit_discover_failed_apis{$selector})", "{{reason}}"),
+            Query("sum by (reason) (flowaudit_discover_failed_apis{$selector}) > 0", "{{reason}}"),
             stacked=True,
             colors=MISSING,
         ),
         lines(
             Face(
                 502,
-                "Accounts and regions",
-                "Pairs of account and region. Unreachable: no credentials, or a role that cannot be assumed.",
+                "Accounts, regions and VPCs",
+                "Pairs of account and region, and the VPCs in them. Unreachable: no credentials, or a role that "
+                "cannot be assumed.",
                 "short",
                 8,
                 decimals=0,
@@ -170,6 +173,7 @@ def aws() -> list[Panel]:
             ),
             Query("sum(flowaudit_discover_regions{$selector})", "queried"),
             Query("sum(flowaudit_discover_unreachable{$selector})", "unreachable"),
+            Query("sum(flowaudit_discover_vpcs{$selector})", "VPCs"),
         ),
         lines(
             Face(
@@ -178,6 +182,7 @@ def aws() -> list[Panel]:
                 "API requests a second, one for each page. Many: raise discover in [schedule].",
                 "reqps",
                 8,
+                bounds=(0, None),
             ),
             Query(per_second("discover_api_calls_total"), "requests"),
             interval="10m",
@@ -196,8 +201,9 @@ def _inventory() -> list[Panel]:
                 "short",
                 8,
                 decimals=0,
+                empty="none",
             ),
-            Query("sum by (owner) (flowaudit_discover_interfaces{$selector})", "{{owner}}"),
+            Query("sum by (owner) (flowaudit_discover_interfaces{$selector}) > 0", "{{owner}}"),
         ),
         lines(
             Face(
@@ -206,8 +212,10 @@ def _inventory() -> list[Panel]:
                 "SageMaker resources in the inventory. None: see APIs without an answer.",
                 "short",
                 8,
+                decimals=0,
+                empty="none",
             ),
-            Query("sum by (kind) (flowaudit_discover_workloads{$selector})", "{{kind}}"),
+            Query("sum by (kind) (flowaudit_discover_workloads{$selector}) > 0", "{{kind}}"),
         ),
         lines(
             Face(
@@ -216,11 +224,13 @@ def _inventory() -> list[Panel]:
                 "Found in records, but deleted before a discovery run. Many: lower discover in [schedule].",
                 "short",
                 8,
+                decimals=0,
+                bounds=(0, None),
             ),
             Query(
                 "sum(increase(flowaudit_discover_unlisted_interfaces_total{$selector}[$__rate_interval]))", "interfaces"
             ),
-            Query("sum(flowaudit_discover_vpcs{$selector})", "VPCs"),
+            events=True,
             interval="10m",
         ),
     ]

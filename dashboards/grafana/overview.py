@@ -11,6 +11,7 @@ from dashboards.grafana.panels import (
     Panel,
     Query,
     bars,
+    colored,
     lines,
     link,
     number,
@@ -118,9 +119,11 @@ def traffic() -> list[Panel]:
                 "flowaudit query run bytes-by-workload names who used it.",
                 "Bps",
                 12,
+                10,
             ),
             Query(
-                "sum by (path) (rate(flowaudit_collect_egress_bytes_total{$selector}[$__rate_interval]))", "{{path}}"
+                "sum by (path) (rate(flowaudit_collect_egress_bytes_total{$selector}[$__rate_interval])) > 0",
+                "{{path}}",
             ),
             stacked=True,
             interval="1m",
@@ -132,10 +135,13 @@ def traffic() -> list[Panel]:
                 "Findings that are open and not muted. Begin with critical: flowaudit findings --state open.",
                 "short",
                 12,
+                10,
                 decimals=0,
                 bounds=(0, None),
+                empty="no open finding",
             ),
-            Query("sum by (instance, severity) (flowaudit_findings_open{$selector})", "{{severity}} {{instance}}"),
+            Query("sum by (instance, severity) (flowaudit_findings_open{$selector}) > 0", "{{severity}} {{instance}}"),
+            stacked=True,
             colors=SEVERITIES,
         ),
     ]
@@ -151,7 +157,7 @@ def details() -> list[Panel]:
                 "Bytes in the newest hour with records. An unusual one: open it on the dashboard Workload.",
                 "decbytes",
                 12,
-                9,
+                8,
             ),
             Query(
                 "topk(10, sum by (workload_kind, workload) (max by (workload_kind, workload, path) "
@@ -168,16 +174,16 @@ def details() -> list[Panel]:
                 "what it means and what to do.",
                 "short",
                 12,
-                9,
+                8,
                 empty="no open finding",
             ),
             {
-                "severity": Column("Severity"),
+                "severity": Column("Severity", mappings=(colored(SEVERITIES),), width=80),
                 "detector": Column("Detector"),
-                "instance": Column("Daemon"),
-                "Value #A": Column("Open", "short"),
-                "Value #B": Column("Bytes", "decbytes"),
-                "Value #C": Column("Since", "dateTimeFromNow"),
+                "instance": Column("Daemon", width=130),
+                "Value #A": Column("Open", "short", width=55),
+                "Value #B": Column("Bytes", "decbytes", width=80),
+                "Value #C": Column("Since", "dateTimeFromNow", width=120),
             },
             *(
                 Query(f"{total} and on (job, instance, detector, severity) flowaudit_findings_open{{$selector}} > 0")
@@ -187,7 +193,8 @@ def details() -> list[Panel]:
                     "flowaudit_findings_open_since_timestamp_seconds{$selector} * 1000",
                 )
             ),
-            sort="Bytes",
+            sort="Severity",
+            least=True,
         ),
         *_events(),
     ]
@@ -204,9 +211,11 @@ def _events() -> list[Panel]:
                 24,
                 decimals=0,
                 bounds=(0, None),
+                empty="no event",
             ),
             Query(
-                "sum by (event) (increase(flowaudit_findings_events_total{$selector}[$__rate_interval]))", "{{event}}"
+                "sum by (event) (increase(flowaudit_findings_events_total{$selector}[$__rate_interval])) > 0",
+                "{{event}}",
             ),
             events=True,
             interval="5m",

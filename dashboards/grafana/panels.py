@@ -171,7 +171,7 @@ def lines(
     if stacked or events:
         panel.stacking(common.StackingConfig().mode(of.StackingMode.NORMAL).group("A"))
     legend = common.VizLegendOptions().display_mode(of.LegendDisplayMode.TABLE).placement(of.LegendPlacement.BOTTOM)
-    panel.legend(legend.show_legend(True).calcs(["lastNotNull", "max"]))
+    panel.legend(legend.show_legend(True).calcs(["lastNotNull", "max"]).sort_by("Last *").sort_desc(True))
     panel.tooltip(common.VizTooltipOptions().mode(of.TooltipDisplayMode.MULTI).sort(of.SortOrder.DESCENDING))
     panel.color_scheme(build.FieldColor().mode(model.FieldColorModeId.PALETTE_CLASSIC_BY_NAME))
     for name, color in (colors or {}).items():
@@ -185,24 +185,42 @@ def lines(
 
 @dataclass(frozen=True)
 class Column:
-    """A column of a table: its title, unit, and values that are shown as words."""
+    """A column of a table: its title, unit, and values that are shown as words.
+
+    Columns without a `width`, in pixels, share what the others leave; `wraps`: a long text takes several lines.
+    """
 
     title: str
     unit: str = "string"
     mappings: tuple[model.ValueMapping, ...] = ()
+    decimals: int | None = None
+    width: int | None = None
+    wraps: bool = False
 
     def properties(self) -> list[model.DynamicConfigValue]:
         """Return how Grafana is told of it."""
-        named = [model.DynamicConfigValue("unit", self.unit)]
-        return [*named, model.DynamicConfigValue("mappings", list(self.mappings))] if self.mappings else named
+        given: dict[str, object] = {"unit": self.unit}
+        if self.mappings:
+            # Without the type Grafana shows the word, and not its color.
+            given |= {"mappings": list(self.mappings), "custom.cellOptions": {"type": "color-text"}}
+        if self.wraps:
+            given["custom.cellOptions"] = {"type": "auto", "wrapText": True}
+        if self.decimals is not None:
+            given["decimals"] = self.decimals
+        if self.width is not None:
+            given["custom.width"] = self.width
+        return [model.DynamicConfigValue(name, value) for name, value in given.items()]
 
 
-def rows(face: Face, columns: dict[str, Column], *queries: Query, sort: str) -> Panel:
-    """Return a table: the labels that `columns` names, and the value of each query as `Value #A`, `Value #B` …."""
+def rows(face: Face, columns: dict[str, Column], *queries: Query, sort: str, least: bool = False) -> Panel:
+    """Return a table: the labels that `columns` names, and the value of each query as `Value #A`, `Value #B` ….
+
+    The largest of the column `sort` is first, or the least.
+    """
     order = {name: place for place, name in enumerate(columns)}
     kept = {"include": {"names": list(columns)}}
     named = {"indexByName": order, "renameByName": {name: column.title for name, column in columns.items()}}
-    panel = _table(columns.values(), sort)
+    panel = _table(columns.values(), sort, least=least)
     # First, as series whose names differ would not be merged.
     panel.with_transformation(model.DataTransformerConfig("filterFieldsByName", options=kept))
     panel.with_transformation(model.DataTransformerConfig("merge", options={}))
@@ -211,13 +229,13 @@ def rows(face: Face, columns: dict[str, Column], *queries: Query, sort: str) -> 
     return _dressed(panel, face)
 
 
-def _table(columns: Iterable[Column], sort: str) -> table.Panel:
-    """Return a table that is sorted by a column, the largest first; without one, as its query sorts it."""
+def _table(columns: Iterable[Column], sort: str, *, least: bool = False) -> table.Panel:
+    """Return a table that is sorted by a column, the largest first or the least; without one, as its query sorts it."""
     panel = table.Panel().filterable(True)
     for column in columns:
         panel.override_by_name(column.title, column.properties())
     if sort:
-        panel.sort_by([common.TableSortByFieldState().display_name(sort).desc(True)])
+        panel.sort_by([common.TableSortByFieldState().display_name(sort).desc(not least)])
     return panel
 
 

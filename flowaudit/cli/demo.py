@@ -38,6 +38,8 @@ PAST = timedelta(minutes=10)
 FRESH = timedelta(seconds=30)
 """How much traffic one go of fresh flow logs holds, and how often they are written."""
 PORT = 9184
+EVENTS = "findings.ndjson"
+"""The file that the demo's sink writes."""
 EXPECTED = {"leak:internet_gateway": "internet-egress-bypasses-nat", "leak:s3_via_nat": "s3-bypasses-endpoint"}
 """The detector that is to find each kind of leak."""
 PATHS = (
@@ -152,7 +154,8 @@ def _config(folder: Path, http: Http) -> Config:
         {
             "lake": {"uri": str(folder / "lake")},
             "sources": [{"type": "s3", "uri": f"s3://{BUCKET}/"}],
-            "schedule": {"collect": "10s", "detect": "10s"},
+            "schedule": {"discover": "30s", "collect": "10s", "detect": "10s", "coverage": "30s"},
+            "sinks": [{"type": "ocsf", "name": "siem", "uri": str(folder / EVENTS)}],
             "http": http.model_dump(),
         }
     )
@@ -279,6 +282,8 @@ def _what_next(console: Console, app: App, folder: Path, findings: list[Finding]
         f"The daemon serves metrics, by default on http://127.0.0.1:{PORT}/metrics; those of this cycle are in"
     )
     console.print(f"  {escape(str(folder / 'metrics.prom'))}")
+    console.print("Findings are delivered as OCSF events to")
+    console.print(f"  {escape(str(folder / EVENTS))}")
 
 
 def _program() -> str:
