@@ -363,8 +363,8 @@ class DeliverReport:
 class JobStatus:
     """State of a job of the daemon; times are None before the first.
 
-    `seconds` and `error` are of the last run that ended: `error` is its last failure or warning, "" where it had none.
-    `summary` is that of the last report.
+    `seconds` and `error` are of the last run that ended: `error` is its last failure or warning, "" where it had none;
+    with `is_warning` nothing failed. `summary` is that of the last report.
     """
 
     name: str
@@ -375,6 +375,7 @@ class JobStatus:
     succeeded: datetime | None = None
     seconds: float | None = None
     error: str = ""
+    is_warning: bool = False
     summary: Mapping[str, Any] = field(default_factory=dict)
 
 

@@ -70,7 +70,8 @@ class Jobs:
         well = not (run.failures or run.warnings or stopped)
         self.metrics.ended(stage, seconds, well=well)
         ended = datetime.now(UTC)
-        self._note(stage, is_running=False, ended=ended, seconds=seconds, error=_last(run))
+        is_warning = not run.failures and bool(run.warnings)
+        self._note(stage, is_running=False, ended=ended, seconds=seconds, error=_last(run), is_warning=is_warning)
         if well:
             self._note(stage, succeeded=ended)
         if report is not None:

@@ -80,7 +80,7 @@ def _argument(app: App, finding: Finding) -> Argument | None:
         question = about(finding)
     except ConfigError:
         return None
-    answer = explain(app.lake, app.catalogue.views, app.atlas(), question, app.config.policy.internet_paths)
+    answer = explain(app.lake, app.catalogue.views, app.atlas(), question, app.config.policy.internet_paths, LIMITS)
     return Argument(
         headline=words.headline(answer),
         sections=[(heading, list(sentences)) for heading, sentences in words.sections(answer)],
