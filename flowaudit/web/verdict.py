@@ -170,7 +170,9 @@ def _reasons(facts: Facts) -> Iterator[Reason]:
 def _of_jobs(facts: Facts) -> Iterator[Reason]:
     for job in facts.jobs:
         late = max(LATE_RUNS * job.every, LATE)
-        if job.error:
+        if job.is_warning:
+            yield Reason(f"the last {job.name} run had a warning", f"{job.name}: {job.error}")
+        elif job.error:
             yield Reason(f"the last {job.name} run has a problem", f"{job.name}: {job.error}")
         elif job.ended is None:
             yield Reason(f"no {job.name} run is complete", f"{job.name}: the first run is not complete yet.")

@@ -92,7 +92,7 @@ def test_a_page_says_how_many_more_there_are(app: App, browser: Browser, monkeyp
     happened(app, "b1", state="resolved")
     text = browser.get("/")[1]
     assert "1 more: <code>flowaudit findings --state open</code> lists all." in text
-    assert text.count('<th scope="row" role="rowheader"') == 3
+    assert text.count('class="main-cell"') == 3
     assert "<summary>Resolved in the last 7 days (1)</summary>" in text
     assert 'data-state="findings"' in text
 
