@@ -114,11 +114,10 @@ def _span(length: timedelta) -> str:
 
 
 def _code(text: str) -> Markup:
-    """Return prose with what stands between backticks as code."""
+    """Return prose with what stands between backticks as code, the rest as `_parted` does."""
     parts = CODE.split(text)
     return Markup("").join(
-        Markup("<code>{}</code>").format(_shown(each)) if n % 2 else Markup.escape(_shown(each))
-        for n, each in enumerate(parts)
+        Markup("<code>{}</code>").format(_shown(each)) if n % 2 else _parted(each) for n, each in enumerate(parts)
     )
 
 

@@ -25,7 +25,7 @@ from flowaudit.web.verdict import Covered, Facts, Verdict
 FRESH, FRESH_SLOW = timedelta(seconds=10), timedelta(seconds=60)
 """How long what was read holds: findings, and what takes a scan of records or of the ledger."""
 RESOLVED = timedelta(days=7)
-MOST = 100
+MOST = 25
 """Rows of a list of findings."""
 SOURCES = """
 SELECT

@@ -142,6 +142,18 @@ class TestStatus:
         assert "unencrypted-traffic" in text
         assert re.search(r'<th scope="row">flows</th><td class="number">3</td>', text)
 
+    def test_a_warning_is_no_problem(self, tmp_path: Path) -> None:
+        """A job whose last run ended with a warning is marked so, with its message."""
+        app = application(tmp_path)
+        jobs = Jobs(app, Event())
+        jobs._note("discover", ended=datetime.now(UTC), error="list_workforces: no answer", is_warning=True)
+        opened = Browser(app, jobs)
+        _, text, _ = opened.get("/")
+        opened.server.close()
+        assert '<span class="mark mark-part">warning</span>' in text
+        assert '<span class="mark mark-bad">problem</span>' not in text
+        assert "<bdi>list_workforces: no answer</bdi>" in text
+
     def test_before_anything_was_collected_nothing_is_claimed(self, empty: Browser) -> None:
         """Without a lake the page is there, its state is "not known", and the sentence says why."""
         status, text, _ = empty.get("/")
@@ -267,7 +279,7 @@ class TestFinding:
         for heading in ("What it means", "Top destinations", "Why", "Remediation", "Evidence", "Records", "History"):
             assert f">{heading}</h2>" in text
         assert "0.0.0.0/0 to igw-1" in text
-        assert "First 3 records" in text
+        assert "3 records from first to last seen" in text
         assert re.search(r"<strong>opened</strong> <time", text)
         assert f"flowaudit findings mute {id} --until 30d" in text
         assert f'href="https://github.com/flowaudit/flowaudit/blob/main/docs/detectors.md#{LEAK}"' in text
@@ -279,6 +291,29 @@ class TestFinding:
         assert "&lt;img src=x onerror=alert(1)&gt;" in text
         assert "there is no route to explain" in text
         assert "&lt;td onclick=x&gt;" in text
+
+    def test_what_to_do_comes_before_why(self, browser: Browser) -> None:
+        """Remediation follows what it means; what decided is the first reason; nothing is said twice."""
+        _, text, _ = browser.get(f"/findings/{browser.id()}")
+        headings = re.findall(r"<h[23][^>]*>([^<]+)</h", text)
+        first = headings.index("What it means")
+        assert headings[first : first + 4] == ["What it means", "Remediation", "Why", "What decided"]
+        assert headings.count("What decided") == 1
+        assert "Path internet gateway, evidence traffic-path" in text
+        assert "internet_gateway" not in text
+        assert not re.search(r"\dT\d\d:\d\d:\d\dZ[^\"]", text)
+
+    def test_a_route_that_is_not_known_is_not_named(self, tmp_path: Path) -> None:
+        """Without an inventory the argument names no route."""
+        app = application(tmp_path)
+        jobs = Jobs(app, Event())
+        flowlogs.write(tmp_path / "logs" / "a.log.gz", flowlogs.egress())
+        run(jobs, "collect", "detect")
+        opened = Browser(app, jobs)
+        _, text, _ = opened.get(f"/findings/{opened.id()}")
+        opened.server.close()
+        assert "was never discovered" in text
+        assert "The route names" not in text
 
     def test_the_beginning_of_an_id_is_enough(self, browser: Browser) -> None:
         """As on the command line, an id may be cut short where only one begins like that."""
