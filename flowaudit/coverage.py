@@ -150,19 +150,22 @@ def coverage(
     window: Window | None = None,
     now: datetime | None = None,
     allowance: timedelta = ALLOWANCE,
+    limits: sql.Limits = sql.DEFAULT,
 ) -> Coverage:
     """Return what flow logs tell of a window, by default of the 24 hours before the newest record, or since the oldest.
 
     Raises LakeError, QueryError. Nothing is judged after `now`.
     """
     now = now or datetime.now(UTC)
-    with sql.connect(lake, tables=("objects",)) as ledger:
+    with sql.connect(lake, tables=("objects",), limits=limits) as ledger:
         recorded = ledger.query(RECORDED).to_pylist()[0]
     window = _whole(window or _recent(recorded["oldest"], recorded["newest"], now), now)
     terms = TERMS.format(moment=now.isoformat(), allowance=int(allowance.total_seconds()))
     needed = {name: select for name, select in views.items() if name in VIEWS} | {"coverage_terms": terms}
     around = Window(window.since - MARGIN, window.until + MARGIN)
-    with sql.connect(lake, tables=TABLES, views=needed, once=("coverage_spans",), window=around) as engine:
+    with sql.connect(
+        lake, tables=TABLES, views=needed, once=("coverage_spans",), window=around, limits=limits
+    ) as engine:
         return _read(engine, window, now, recorded["newest"])
 
 

@@ -89,7 +89,7 @@ class Diagnosis:
 
 def examine(lake: Lake, catalogue: Catalogue) -> Diagnosis:
     """Look at the newest hour of records and at the inventory; asks nothing of AWS. Raises LakeError, QueryError."""
-    newest, rows = _recorded(lake, catalogue)
+    newest, rows = _recorded(lake, catalogue, sql.DEFAULT)
     views = catalogue.views
     with sql.connect(lake, views=views) as engine:
         since = {"since": (newest or history.EPOCH) - LATELY}
@@ -108,22 +108,22 @@ def examine(lake: Lake, catalogue: Catalogue) -> Diagnosis:
     )
 
 
-def capabilities(lake: Lake, catalogue: Catalogue) -> tuple[Capability, ...]:
+def capabilities(lake: Lake, catalogue: Catalogue, limits: sql.Limits = sql.DEFAULT) -> tuple[Capability, ...]:
     """Return how much each detector can see, by the newest hour of records; raises LakeError, QueryError."""
-    _, rows = _recorded(lake, catalogue)
+    _, rows = _recorded(lake, catalogue, limits)
     return tuple(_capability(detector, rows) for detector in catalogue.detectors.values())
 
 
-def _recorded(lake: Lake, catalogue: Catalogue) -> tuple[datetime | None, list[dict[str, Any]]]:
+def _recorded(lake: Lake, catalogue: Catalogue, limits: sql.Limits) -> tuple[datetime | None, list[dict[str, Any]]]:
     """Return the time of the newest record, and what each flow log recorded in the hour before."""
     needed = {name for detector in catalogue.detectors.values() for name in detector.needs}
     counts = ",\n  ".join(f'count("{name}") AS "n_{name}"' for name in FLOWS.names if name in needed) or "0 AS nothing"
-    with sql.connect(lake, tables=("objects",)) as ledger:
+    with sql.connect(lake, tables=("objects",), limits=limits) as ledger:
         newest: datetime | None = ledger.query(NEWEST).column(0)[0].as_py()
     if newest is None:
         return None, []
     since = newest - LATELY
-    with sql.connect(lake, tables=("flows",)) as flows:
+    with sql.connect(lake, tables=("flows",), limits=limits) as flows:
         query = RECORDED.format(undecided=UNDECIDED, counts=counts)
         return newest, flows.query(query, {"since": since}).to_pylist()
 

@@ -11,6 +11,7 @@ from datetime import datetime
 from ipaddress import ip_address
 from typing import Any
 
+from flowaudit import sql
 from flowaudit.errors import ConfigError
 from flowaudit.explain import network, remedy
 from flowaudit.explain.records import Asked, Sighted, sighted
@@ -82,11 +83,12 @@ def explain(
     atlas: Atlas,
     question: Question,
     allowed: Collection[str] = ALLOWED,
+    limits: sql.Limits = sql.DEFAULT,
 ) -> Explanation:
     """Explain; `views` are the catalogue's, `allowed` the ways to the internet. Raises LakeError, QueryError."""
     asked = Asked(question.interface_id, question.remotes, question.path, question.at, question.span)
-    found = sighted(lake, views, atlas, asked)
-    return _Case(lake, views, atlas, question, found.get(question.remotes[0])).explanation(found, allowed)
+    found = sighted(lake, views, atlas, asked, limits)
+    return _Case(lake, views, atlas, question, found.get(question.remotes[0]), limits).explanation(found, allowed)
 
 
 @dataclass(slots=True)
@@ -98,6 +100,7 @@ class _Case:
     atlas: Atlas
     question: Question
     seen: Sighted | None
+    limits: sql.Limits
     moment: datetime = field(init=False)
     facts: Facts = field(init=False)
 
@@ -114,7 +117,7 @@ class _Case:
         routing = network.routing(self.atlas, question.interface_id, subnet, self.moment, remote)
         charts = network.charts(self.atlas, routing, self.moment)
         destination = network.destination(self.facts, charts, routing.subnet_id, remote)
-        whose = network.whose(self.lake, self.views, question.interface_id, self.moment)
+        whose = network.whose(self.lake, self.views, question.interface_id, self.moment, self.limits)
         verdict = self._verdict()
         return Explanation(
             interface_id=question.interface_id,

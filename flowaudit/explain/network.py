@@ -21,9 +21,12 @@ GATEWAY_SERVICES = {"s3": "S3", "dynamodb": "DYNAMODB"}
 """Services that have gateway endpoints (AWS PrivateLink Guide, "Gateway endpoints"), as flow logs call them."""
 
 
-def whose(lake: Lake, views: Mapping[str, str], interface_id: str, moment: datetime) -> Whose | None:
+def whose(
+    lake: Lake, views: Mapping[str, str], interface_id: str, moment: datetime, limits: sql.Limits = sql.DEFAULT
+) -> Whose | None:
     """Return whose an interface was, None where the inventory has never heard of it; raises LakeError."""
-    with sql.connect(lake, tables=("interfaces",), views={name: views[name] for name in VIEWS}) as engine:
+    needed = {name: views[name] for name in VIEWS}
+    with sql.connect(lake, tables=("interfaces",), views=needed, limits=limits) as engine:
         described, told = (
             engine.query(HISTORY.format(view=view), {"interface_id": interface_id}).to_pylist() for view in VIEWS
         )

@@ -139,12 +139,14 @@ class Sighted:
     nat_record: NatRecord | None
 
 
-def sighted(lake: Lake, views: Mapping[str, str], atlas: Atlas, asked: Asked) -> dict[str, Sighted]:
+def sighted(
+    lake: Lake, views: Mapping[str, str], atlas: Atlas, asked: Asked, limits: sql.Limits = sql.DEFAULT
+) -> dict[str, Sighted]:
     """Return what is on record by remote address; raises LakeError, QueryError."""
     bounds = asked.bounds
     params: dict[str, Any] = {"interface_id": asked.interface_id, "remotes": list(asked.remotes), "path": None}
     params |= {"since": bounds.since, "until": bounds.until}
-    with sql.connect(lake, tables=("flows",), window=bounds) as engine:
+    with sql.connect(lake, tables=("flows",), window=bounds, limits=limits) as engine:
         newest = engine.query(NEWEST.format(matching=MATCHING.format(source="flows")), params).to_pylist()[0]
     if newest["start"] is None:
         return {}
@@ -152,7 +154,7 @@ def sighted(lake: Lake, views: Mapping[str, str], atlas: Atlas, asked: Asked) ->
     window = Window(params["since"] - AROUND, max(newest["start"], newest["ended"]) + AROUND)
     needed = {name: views[name] for name in (*SHARED, "egress")}
     moment = {"moment": (asked.at or END).timestamp()}
-    with sql.connect(lake, tables=NEEDED, views=needed, once=SHARED, window=window) as engine:
+    with sql.connect(lake, tables=NEEDED, views=needed, once=SHARED, window=window, limits=limits) as engine:
         plain, egress = (_seen(engine, source, params | moment) for source in ("flows", "egress"))
         ways = _seen(engine, "egress", params | moment | {"path": asked.path}) if asked.path else egress
         return {

@@ -258,7 +258,12 @@ def _verdict(answer: Explanation) -> Iterator[str]:
     else:
         yield _capital(rule)
     ways = {look.way for look in answer.routing.looks}
-    if answer.routing.agree and None not in ways and verdict.path not in (*ways, None, "unknown", "vpc_resource"):
+    if (
+        ways
+        and answer.routing.agree
+        and None not in ways
+        and verdict.path not in (*ways, None, "unknown", "vpc_resource")
+    ):
         yield f"The route names {''.join(filter(None, ways))}, but what proves more comes first."
     nat = verdict.nat_record
     if nat:

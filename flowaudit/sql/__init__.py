@@ -26,7 +26,7 @@ from flowaudit.schema import TABLES
 from flowaudit.sql import attach, guard
 from flowaudit.sql.views import Views, statement
 
-__all__ = ["AD_HOC", "ENGINE", "Connection", "Limits", "connect"]
+__all__ = ["AD_HOC", "DEFAULT", "ENGINE", "Connection", "Limits", "connect"]
 
 ENGINE = duckdb.__version__
 """The version of what runs the SQL."""
@@ -45,8 +45,9 @@ class Limits:
     disk: str = "8GB"
 
 
+DEFAULT = Limits()
 AD_HOC = Limits(seconds=30.0, disk="")
-"""The limits of SQL that a person waits for."""
+"""The limits where none are given, and those of SQL that a person waits for."""
 
 
 def connect(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from flowaudit.app import App
 from flowaudit.catalogue import Detector
@@ -13,23 +14,30 @@ from flowaudit.explain import about, explain, words
 from flowaudit.explain.values import Remedy
 from flowaudit.findings import Finding
 from flowaudit.findings.records import READ, records
-from flowaudit.web.labels import Grid, Row, evidence, grid
+from flowaudit.web.labels import Grid, Row, evidence, grid, spoken
 from flowaudit.web.listing import LIMITS, Findings, Found
 from flowaudit.web.snapshot import Part, part
 
 MOST_RECORDS = 50
-TOLD = frozenset({"workload", "workload_kind", "top_remotes"})
+TOLD = frozenset({"workload", "workload_kind", "path", "top_remotes"})
 """Evidence that has a place of its own on the page."""
 
 
 @dataclass(frozen=True, slots=True)
 class Argument:
-    """Why a verdict is so, in sentences under headings, and what to do about it."""
+    """Why the traffic to one address took its path, in sentences under headings, and what to do about it.
 
-    headline: str
+    `others` are addresses whose path or proof differs, `alike` counts those of which it is the same.
+    """
+
+    interface: str
+    remote: str
+    at: datetime
+    decided: Sequence[str]
     sections: Sequence[tuple[str, Sequence[str]]]
     remedies: Sequence[Remedy]
     others: Sequence[str]
+    alike: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,12 +88,19 @@ def _argument(app: App, finding: Finding) -> Argument | None:
         question = about(finding)
     except ConfigError:
         return None
-    answer = explain(app.lake, app.catalogue.views, app.atlas(), question, app.config.policy.internet_paths)
+    answer = explain(app.lake, app.catalogue.views, app.atlas(), question, app.config.policy.internet_paths, LIMITS)
+    sections = [(heading, [spoken(each) for each in told]) for heading, told in words.sections(answer)]
+    verdict = answer.verdict.path, answer.verdict.evidence
+    others = [each for each in answer.others if (each.path, each.evidence) != verdict]
     return Argument(
-        headline=words.headline(answer),
-        sections=[(heading, list(sentences)) for heading, sentences in words.sections(answer)],
+        interface=answer.interface_id,
+        remote=answer.remote,
+        at=answer.at,
+        decided=sections[-1][1],
+        sections=sections[:-1],
         remedies=answer.remedies,
-        others=[words.other(each) for each in answer.others],
+        others=[spoken(words.other(each)) for each in others],
+        alike=len(answer.others) - len(others),
     )
 
 

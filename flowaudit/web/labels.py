@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,6 +13,7 @@ from flowaudit.exchange.case import clean
 from flowaudit.explain.words import PROTOCOLS
 from flowaudit.findings import Finding
 from flowaudit.model import Severity
+from flowaudit.paths import PATHS as ALL_PATHS
 from flowaudit.sentences import volume
 
 PATHS = {
@@ -25,17 +27,37 @@ PATHS = {
     "local_zone": "Local Zone",
 }
 """Paths that are not called as their column's value, without the underscores."""
-NAMES = {"vpc_id": "VPC", "arn": "ARN", "az_id": "AZ"}
+EVIDENCE = {
+    "next_hop": "next hop",
+    "traffic_path": "traffic-path",
+    "traffic_path+routes": "traffic-path and routes",
+    "nat_record": "record of the NAT gateway",
+    "routes_assumed": "assumed routes",
+}
+"""What proves a path, where it is not called as its column's value; traffic-path is a field of the record."""
+NAMES = {"vpc_id": "VPC", "arn": "ARN", "az_id": "AZ", "remotes": "remote addresses"}
 STATES = ("open", "muted", "resolved")
 SHORT = 80
 """Characters of a name in a list; a finding's own page has all of it."""
 MOST_ITEMS = 20
 """Members of a list in evidence that are shown."""
+VALUES = {each: PATHS.get(each, each.replace("_", " ")) for each in ALL_PATHS} | EVIDENCE
+ALONE = r"(?<![\w./:`+-])({})(?![\w/`+-]|[.:]\w)"
+"""Around words that are no part of a name, a key or code."""
+SPOKEN = re.compile(
+    ALONE.format("|".join(map(re.escape, sorted((v for v in VALUES if "_" in v), key=len, reverse=True))))
+)
+TIME = re.compile(ALONE.format(r"\d{4}-\d\d-\d\d)T(\d\d:\d\d(?::\d\d)?)Z("))
 
 
 def path(value: str | None) -> str:
     """Return the label of a path, "" where there is none."""
     return PATHS.get(value or "", _words(value or ""))
+
+
+def spoken(text: str) -> str:
+    """Return a sentence with labels in place of the values of columns, and times without T and Z."""
+    return TIME.sub(r"\1 \2", SPOKEN.sub(lambda found: VALUES[found[1]], text))
 
 
 def kind(value: str) -> str:
@@ -46,7 +68,8 @@ def kind(value: str) -> str:
 def name(column: str) -> str:
     """Return the label of a column."""
     text = NAMES.get(column, _words(column))
-    return text.replace("workload arn", "workload ARN").removesuffix(" id") or column
+    text = text.replace("workload arn", "workload ARN").removesuffix(" id") or column
+    return f"{text}ess" if text.endswith(" addr") else text
 
 
 def _words(value: str) -> str:
@@ -77,6 +100,11 @@ class Row:
     more: int
     finding: Finding
 
+    @property
+    def begins_with_workload(self) -> bool:
+        """Whether the sentence begins with the workload, and needs no other word of whose it is."""
+        return self.sentence.startswith(f"{self.workload} ")
+
 
 def row(finding: Finding, length: int = SHORT) -> Row:
     """Return a finding as lists show it."""
@@ -94,7 +122,7 @@ def row(finding: Finding, length: int = SHORT) -> Row:
         state=finding.state if finding.state in STATES else "resolved",
         detector=clean(finding.detector, length),
         title=clean(finding.title, 2 * length) or clean(finding.detector, length),
-        sentence=clean(finding.sentence),
+        sentence=spoken(clean(finding.sentence)),
         kind=clean(kind(case.told("workload_kind")), length) if workload else "interface" if interface else "",
         workload=clean(workload or interface or " ".join(map(str, finding.key.values())), length),
         interface=clean(interface, length),
@@ -162,8 +190,14 @@ def _value(column: str, value: Any) -> str:  # noqa: ANN401  JSON
         case dict():
             text = ", ".join(f"{name(str(each))} {_value(str(each), member)}" for each, member in value.items())
         case _:
-            text = path(str(value)) if column == "path" else str(value)
+            text = _text(column, str(value))
     return clean(text)
+
+
+def _text(column: str, value: str) -> str:
+    if column in ("path", "ways"):
+        return path(value)
+    return EVIDENCE.get(value, value) if column == "path_evidence" else value
 
 
 def _number(column: str, value: int) -> str:

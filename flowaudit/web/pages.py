@@ -13,7 +13,7 @@ from starlette.routing import Route
 from flowaudit.app import App
 from flowaudit.errors import FlowauditError
 from flowaudit.model import Visibility
-from flowaudit.web.details import details
+from flowaudit.web.details import MOST_RECORDS, details
 from flowaudit.web.labels import STATES
 from flowaudit.web.listing import Findings
 from flowaudit.web.render import Renderer
@@ -92,7 +92,7 @@ class Pages:
         if len(found) > 1:
             return self._renderer.page("several.html", HTTPStatus.MULTIPLE_CHOICES, root="../", id=id, rows=found)
         shown = details(self._app, self._findings, found[0])
-        return self._renderer.page("finding.html", root="../", details=shown, row=shown.row)
+        return self._renderer.page("finding.html", root="../", details=shown, row=shown.row, most_records=MOST_RECORDS)
 
     def _unavailable(self, error: FlowauditError, root: str = "./") -> Response:
         reason = " ".join(str(error).split())

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from http import HTTPStatus
 from importlib.resources import files
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
@@ -17,12 +19,15 @@ from starlette.responses import HTMLResponse, Response
 from flowaudit import __version__
 from flowaudit.formats import printable
 from flowaudit.sentences import ago, count, volume
+from flowaudit.web.labels import spoken
 
 TYPES = {"style.css": "text/css; charset=utf-8", "icon.svg": "image/svg+xml"}
 """The static files, each with its media type."""
 FOR_EVER = "public, max-age=31536000, immutable"
 """A file that is asked for with the hash of its content never changes."""
 MINUTE = 60
+CODE = re.compile(r"`([^`\n]+)`")
+KEY = re.compile(r"((?:s3://|arn:|AWSLogs/)[^\s,;]{1,1200})")
 DOCS = "https://github.com/flowaudit/flowaudit/blob/main/docs"
 
 
@@ -50,7 +55,17 @@ class Renderer:
             docs=DOCS,
             count=count,
         )
-        self._templates.filters.update(ago=_ago, volume=volume, stamp=stamp, iso=_iso, number="{:,}".format)
+        self._templates.filters.update(
+            ago=_ago,
+            code=_code,
+            number="{:,}".format,
+            iso=_iso,
+            parted=_parted,
+            span=_span,
+            spoken=spoken,
+            stamp=stamp,
+            volume=volume,
+        )
 
         for name in self._templates.list_templates():  # now: an upgrade may replace them under a running daemon
             self._templates.get_template(name)
@@ -89,6 +104,32 @@ def _iso(moment: datetime) -> str:
 def _ago(moment: datetime, now: datetime) -> str:
     seconds = int((now - moment).total_seconds())
     return f"{max(seconds, 0)}s ago" if seconds < MINUTE else ago(moment, now)
+
+
+def _span(length: timedelta) -> str:
+    """Return an interval in its largest unit that gives a whole number."""
+    seconds = int(length.total_seconds())
+    units = {3600: "h", MINUTE: "min", 1: "s"}
+    return next(f"{seconds // unit:,} {name}" for unit, name in units.items() if seconds % unit == 0)
+
+
+def _code(text: str) -> Markup:
+    """Return prose with what stands between backticks as code, the rest as `_parted` does."""
+    parts = CODE.split(text)
+    return Markup("").join(
+        Markup("<code>{}</code>").format(_shown(each)) if n % 2 else _parted(each) for n, each in enumerate(parts)
+    )
+
+
+def _parted(text: str) -> Markup:
+    """Return text whose keys of S3 and ARNs break at their slashes and colons, and not within words."""
+    parts = KEY.split(text)
+    return Markup("").join(_segments(each) if n % 2 else Markup.escape(_shown(each)) for n, each in enumerate(parts))
+
+
+def _segments(key: str) -> Markup:
+    segments = [Markup("<span>{}</span>").format(_shown(each)) for each in re.findall(r"[^/:]*[/:]+|[^/:]+", key)]
+    return Markup('<span class="key">{}</span>').format(Markup("").join(segments))
 
 
 def _shown(value: Any) -> Any:  # noqa: ANN401  whatever a template names

@@ -25,7 +25,7 @@ from flowaudit.web.verdict import Covered, Facts, Verdict
 FRESH, FRESH_SLOW = timedelta(seconds=10), timedelta(seconds=60)
 """How long what was read holds: findings, and what takes a scan of records or of the ledger."""
 RESOLVED = timedelta(days=7)
-MOST = 100
+MOST = 25
 """Rows of a list of findings."""
 SOURCES = """
 SELECT
@@ -175,7 +175,7 @@ class Snapshots:
                 has_lake=part("lake", app.lake.exists),
                 findings=findings,
                 coverage=Part(measured.value[0] if measured.value else None, measured.error),
-                capabilities=part("detectors", lambda: capabilities(app.lake, app.catalogue)),
+                capabilities=part("detectors", lambda: capabilities(app.lake, app.catalogue, LIMITS)),
                 sources=part("sources", lambda: _sources(app)),
                 sizes=part("lake", app.lake.sizes),
                 dead_letters=part("sinks", lambda: _dead_letters(app)),
@@ -213,7 +213,7 @@ def _facts(read: Snapshot) -> Facts:
 
 def _coverage(app: App, now: datetime) -> tuple[Covered, datetime | None]:
     """Return what flow logs cover, and the time of the newest record."""
-    found = coverage.coverage(app.lake, app.catalogue.views, now=now)
+    found = coverage.coverage(app.lake, app.catalogue.views, now=now, limits=LIMITS)
     return Covered.of(found, coverage.statement(found)), found.newest_record
 
 

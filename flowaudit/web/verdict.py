@@ -142,7 +142,7 @@ def _listed(parts: Sequence[str]) -> str:
 
 def _part(covered: Covered) -> str:
     hours = f"{covered.hours:.0f} h" if covered.hours >= 1 else f"{covered.hours * 60:.0f} min"
-    return f"{percent(covered.share or 0.0)} of {covered.judged:,} interface-minutes in {hours}"
+    return f"{percent(covered.share or 0.0)} of {count(covered.judged, 'interface-minute')} in {hours}"
 
 
 def _reasons(facts: Facts) -> Iterator[Reason]:
@@ -168,13 +168,18 @@ def _reasons(facts: Facts) -> Iterator[Reason]:
 
 
 def _of_jobs(facts: Facts) -> Iterator[Reason]:
+    first = [job.name for job in facts.jobs if not job.error and job.ended is None]
+    if len(first) > 1:
+        yield Reason(f"{len(first)} jobs have not completed a run", f"{_listed(first)}: no run is complete yet.")
     for job in facts.jobs:
         late = max(LATE_RUNS * job.every, LATE)
-        if job.error:
+        if job.is_warning:
+            yield Reason(f"the last {job.name} run had a warning", f"{job.name}: {job.error}")
+        elif job.error:
             yield Reason(f"the last {job.name} run has a problem", f"{job.name}: {job.error}")
-        elif job.ended is None:
+        elif job.ended is None and len(first) == 1:
             yield Reason(f"no {job.name} run is complete", f"{job.name}: the first run is not complete yet.")
-        elif job.succeeded is None or facts.now - job.succeeded > late:
+        elif job.ended and (job.succeeded is None or facts.now - job.succeeded > late):
             since = f"since {ago(job.succeeded, facts.now)}" if job.succeeded else "yet"
             yield Reason(f"{job.name} is late", f"{job.name}: no run has succeeded {since}.")
 

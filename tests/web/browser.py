@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from html.parser import HTMLParser
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 from flowaudit.app import App
@@ -17,9 +18,10 @@ from flowaudit.daemon.jobs import Jobs
 from flowaudit.inventory import history
 from flowaudit.topology import Discovery, Interface, Network, Route, RouteTable, Subnet, Workload
 from flowaudit.web import Server, WebConfigFile, site
+from tests import flowlogs
 
 LEAK = "internet-egress-bypasses-nat"
-HOSTILE = '<script>alert("1")</script>\u202e\u200fx\'&<b>' + "A" * 500
+HOSTILE = '<script>alert("1")</script>\u202e\u200fx\'&<b>\n' + "A" * 500
 ARN = "arn:aws:sagemaker:us-east-1:123456789012:training-job/evil"
 OWN = """/*---
 title = "<img src=x onerror=alert(1)>"
@@ -139,6 +141,16 @@ def discovered(app: App, name: str) -> None:
     history.record(
         app.lake, Discovery(at=at, interfaces=(interface,), workloads=(workload,), networks=(network,), **known)
     )
+
+
+def hostile(folder: Path) -> Browser:
+    """Return pages about a lake with a leak of a workload whose name is hostile."""
+    app = application(folder)
+    discovered(app, HOSTILE)
+    flowlogs.write(folder / "logs" / "<b onclick=x>.log.gz", *(flowlogs.egress(minute) for minute in range(3)))
+    jobs = Jobs(app, Event())
+    run(jobs, "collect", "detect", "coverage")
+    return Browser(app, jobs)
 
 
 def run(jobs: Jobs, *stages: str) -> None:

@@ -86,13 +86,13 @@ def test_only_recently_resolved_ones_are_listed(app: App) -> None:
 
 
 def test_a_page_says_how_many_more_there_are(app: App, browser: Browser, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Beyond the limit the status page names the command that lists all."""
+    """Beyond the limit the status page links to the list of all."""
     monkeypatch.setattr(snapshot, "MOST", 2)
     happened(app, "a1", "a2", "a3")
     happened(app, "b1", state="resolved")
     text = browser.get("/")[1]
-    assert "1 more: <code>flowaudit findings --state open</code> lists all." in text
-    assert text.count('<th scope="row" role="rowheader"') == 3
+    assert '1 more: <a href="./findings?state=open">all 3 open findings</a>' in text
+    assert text.count('class="main-cell"') == 3
     assert "<summary>Resolved in the last 7 days (1)</summary>" in text
     assert 'data-state="findings"' in text
 

@@ -69,6 +69,14 @@ LIMITS = {
         replace(CLEAR, jobs=[replace(RUN, error="source s3://logs/: access denied")]),
         WHOLE + "the last collect run has a problem.",
     ),
+    "a job had a warning": (
+        replace(CLEAR, jobs=[replace(RUN, error="list_workforces: no answer", is_warning=True)]),
+        WHOLE + "the last collect run had a warning.",
+    ),
+    "no job ever ended": (
+        replace(CLEAR, jobs=[JobStatus("collect", MINUTE), JobStatus("detect", MINUTE)]),
+        WHOLE + "2 jobs have not completed a run.",
+    ),
     "a job never ended": (
         replace(CLEAR, jobs=[JobStatus("detect", MINUTE, is_running=True, started=NOW)]),
         WHOLE + "no detect run is complete.",
