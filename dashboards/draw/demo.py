@@ -15,6 +15,13 @@ from pathlib import Path
 from dashboards.draw.page import DrawError
 
 ROOT = Path(__file__).parents[2]
+DEMO = """
+from datetime import timedelta
+from flowaudit.cli import demo
+demo.FRESH = timedelta(seconds={fresh})
+demo.demo(once=False, listen="{listen}")
+"""
+"""`flowaudit demo`, at a pace of its own."""
 START = 120
 """Seconds until the demo has to serve metrics, and Prometheus to have scraped them."""
 
@@ -50,9 +57,10 @@ def scraped(prometheus: str) -> bool:
 
 
 @contextmanager
-def demonstrated(folder: Path) -> Iterator[dict[str, str]]:
+def demonstrated(folder: Path, fresh: int = 30) -> Iterator[dict[str, str]]:
     """Yield the addresses of Prometheus and the daemon once one has scraped the other; raises DrawError.
 
+    Fresh flow logs come every so many seconds; the demo's own pace is 30.
     What the demo says is in `demo/log` in the folder, and its lake beside that.
     """
     program = shutil.which("prometheus")
@@ -64,7 +72,8 @@ def demonstrated(folder: Path) -> Iterator[dict[str, str]]:
     config.write_text(json.dumps({"global": {"scrape_interval": "1s"}, "scrape_configs": [target]}), "utf-8")
     options = [f"--config.file={config}", "--storage.tsdb.path=data", f"--web.listen-address={prometheus}"]
     with ExitStack() as stack:
-        stack.enter_context(_running([sys.executable, "-m", "flowaudit", "demo", "--listen", daemon], folder / "demo"))
+        demo = [sys.executable, "-c", DEMO.format(fresh=fresh, listen=daemon)]
+        stack.enter_context(_running(demo, folder / "demo"))
         stack.enter_context(_running([program, *options], folder / "prometheus"))
         deadline = time.monotonic() + START
         while not scraped(f"http://{prometheus}"):
