@@ -7,7 +7,7 @@ from typing import Any
 
 NAMED = {
     "text": "#ccccdc",
-    "dark-green": "#37872d",
+    "semi-dark-green": "#56a64b",
     "green": "#73bf69",
     "light-green": "#96d98d",
     "dark-yellow": "#e0b400",
@@ -15,7 +15,7 @@ NAMED = {
     "orange": "#ff9830",
     "red": "#f2495c",
     "light-red": "#ff7383",
-    "dark-blue": "#1f60c4",
+    "semi-dark-blue": "#3274d9",
     "blue": "#5794f2",
     "light-blue": "#8ab8ff",
     "super-light-blue": "#c0d8ff",

@@ -7,7 +7,7 @@ from grafana_foundation_sdk.cog.variants import Dataquery
 from grafana_foundation_sdk.models.common import DataSourceRef
 
 from dashboards.grafana.frame import framed, sources
-from dashboards.grafana.labels import ACTIONS, KINDS, PATHS, SCOPES, SEVERITIES
+from dashboards.grafana.labels import KINDS, PATHS, SCOPES, SEVERITIES
 from dashboards.grafana.panels import Column, Face, Panel, answer
 
 PLUGIN = "yesoreyeram-infinity-datasource"
@@ -68,7 +68,7 @@ def tables() -> list[Panel]:
                 "the row; docs/detectors.md says what to do.",
                 "string",
                 24,
-                9,
+                8,
                 empty="no open finding",
                 runbook="FlowauditLeakFound",
             ),
@@ -109,7 +109,7 @@ def _traffic() -> list[Panel]:
                 **WORKLOAD,
                 "path": PATH,
                 "remote_scope": Column("Destination", labels=SCOPES),
-                "action": Column("Action", labels=ACTIONS, width=80),
+                "action": Column("Action", width=80),
                 "bytes": BYTES,
                 "flows": Column("Flows", "short", width=80),
                 "remotes": Column("Addresses", "short", width=100),

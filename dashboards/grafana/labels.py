@@ -26,12 +26,12 @@ PATHS = {
     for value, color in {
         "same_vpc": "light-green",
         "interface_endpoint": "green",
-        "gateway_endpoint": "dark-green",
+        "gateway_endpoint": "semi-dark-green",
         "nat_gateway": "orange",
         "internet_gateway": "red",
         "egress_only_internet_gateway": "light-red",
         "transit_gateway": "blue",
-        "virtual_private_gateway": "dark-blue",
+        "virtual_private_gateway": "semi-dark-blue",
         "vpc_peering": "light-blue",
         "middlebox": "purple",
         "local_zone": "super-light-blue",
@@ -43,12 +43,11 @@ PATHS = {
 """Every path, in the order of lists."""
 KINDS = {kind.kind: Label(labels.kind(kind.kind)) for kind in ALL_KINDS}
 SCOPES = {
-    "vpc": Label("VPC", "green"),
-    "private": Label("private", "blue"),
-    "public": Label("public", "orange"),
+    "vpc": Label("VPC"),
+    "private": Label("private"),
+    "public": Label("public"),
     "link_local": Label("link-local"),
 }
-ACTIONS = {"REJECT": Label("REJECT", "yellow")}
 
 
 def colored(colors: Mapping[str, str]) -> Labels:

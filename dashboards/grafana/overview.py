@@ -118,7 +118,7 @@ def traffic() -> list[Panel]:
                 "flowaudit query run bytes-by-workload names who used it.",
                 "Bps",
                 12,
-                9,
+                10,
             ),
             Query(
                 "sum by (path) (rate(flowaudit_collect_egress_bytes_total{$selector}[$__rate_interval])) > 0",
@@ -135,7 +135,7 @@ def traffic() -> list[Panel]:
                 "Findings that are open and not muted. Begin with critical: flowaudit findings --state open.",
                 "short",
                 12,
-                9,
+                10,
                 decimals=0,
                 bounds=(0, None),
                 empty="no open finding",
