@@ -15,13 +15,21 @@ from pathlib import Path
 from dashboards.draw.page import DrawError
 
 ROOT = Path(__file__).parents[2]
-DEMO = """
+HURRIED = """
 from datetime import timedelta
 from flowaudit.cli import demo
-demo.FRESH = timedelta(seconds={fresh})
-demo.demo(once=False, listen="{listen}")
+from flowaudit.config import Detector
+
+usual = demo._config
+
+def config(folder, http):
+    often = Detector(every="5s")
+    return usual(folder, http).model_copy(update={"detectors": {"internet-egress-bypasses-nat": often}})
+
+demo._config, demo.FRESH = config, timedelta(seconds=5)
+demo.demo(once=False, listen="LISTEN")
 """
-"""`flowaudit demo`, at a pace of its own."""
+"""`flowaudit demo` with fresh flow logs every 5 seconds, and a detector that does not wait a minute for its turn."""
 START = 120
 """Seconds until the demo has to serve metrics, and Prometheus to have scraped them."""
 
@@ -57,10 +65,10 @@ def scraped(prometheus: str) -> bool:
 
 
 @contextmanager
-def demonstrated(folder: Path, fresh: int = 30) -> Iterator[dict[str, str]]:
+def demonstrated(folder: Path, *, hurried: bool = False) -> Iterator[dict[str, str]]:
     """Yield the addresses of Prometheus and the daemon once one has scraped the other; raises DrawError.
 
-    Fresh flow logs come every so many seconds; the demo's own pace is 30.
+    A `hurried` demo shows a change after seconds rather than a minute.
     What the demo says is in `demo/log` in the folder, and its lake beside that.
     """
     program = shutil.which("prometheus")
@@ -72,8 +80,8 @@ def demonstrated(folder: Path, fresh: int = 30) -> Iterator[dict[str, str]]:
     config.write_text(json.dumps({"global": {"scrape_interval": "1s"}, "scrape_configs": [target]}), "utf-8")
     options = [f"--config.file={config}", "--storage.tsdb.path=data", f"--web.listen-address={prometheus}"]
     with ExitStack() as stack:
-        demo = [sys.executable, "-c", DEMO.format(fresh=fresh, listen=daemon)]
-        stack.enter_context(_running(demo, folder / "demo"))
+        demo = ["-c", HURRIED.replace("LISTEN", daemon)] if hurried else ["-m", "flowaudit", "demo", "--listen", daemon]
+        stack.enter_context(_running([sys.executable, *demo], folder / "demo"))
         stack.enter_context(_running([program, *options], folder / "prometheus"))
         deadline = time.monotonic() + START
         while not scraped(f"http://{prometheus}"):

@@ -24,8 +24,6 @@ pytest.importorskip("moto", reason="needs the extra `demo`")
 
 PATIENCE = 150
 """Seconds until every rate has to be there; the slowest stages run each 30 seconds."""
-FRESH = 5
-"""Seconds between fresh flow logs: less than the demo takes, since every rate waits for the first of them."""
 EMPTY = None
 LEAK, OTHER = "internet-egress-bypasses-nat", "s3-bypasses-endpoint"
 REPORTS = {
@@ -120,7 +118,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """The demo and its Prometheus; skips where there is none."""
     folder = tmp_path_factory.mktemp("values")
     try:
-        with demonstrated(folder, FRESH) as sources:
+        with demonstrated(folder, hurried=True) as sources:
             yield World(folder, sources)
     except DrawError as error:
         if "not on PATH" in str(error):
