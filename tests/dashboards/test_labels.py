@@ -140,15 +140,25 @@ def test_severities_are_colored() -> None:
         assert properties["custom.cellOptions"] == {"type": "color-text"}, where
 
 
-@pytest.mark.parametrize(("board", "panel"), list(of("path", "severity", "visibility", "state", "reason", "event")))
-def test_a_series_by_value_has_a_color_of_its_own(board: str, panel: Panel) -> None:
-    """Where lines are named by a value, no color is left to chance."""
-    colored = {
-        override["matcher"]["options"]
-        for override in panel["fieldConfig"]["overrides"]
-        if any(one["id"] == "color" for one in override["properties"])
-    }
-    assert colored, (board, panel["title"])
+TABLES = {
+    "path": labels.PATHS,
+    "severity": labels.SEVERITIES,
+    "visibility": labels.VISIBILITY,
+    "state": labels.COVERAGE,
+    "reason": labels.REASONS,
+    "event": labels.EVENTS,
+}
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_a_series_by_value_has_the_color_of_its_label(name: str) -> None:
+    """Where lines are named by a value, the color of none is left to chance."""
+    found = list(of(name))
+    assert found
+    for _, panel in found:
+        for value, label in TABLES[name].items():
+            shown = titled(panel, value), of_series(panel, value, set())
+            assert shown == (label.text, hexed(label.color or "text")), panel["title"]
 
 
 def test_allowed_paths_are_chosen_by_their_labels() -> None:
