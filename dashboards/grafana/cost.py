@@ -98,7 +98,7 @@ def services() -> list[Panel]:
             Face(
                 10,
                 "Bytes through NAT by service",
-                "What workloads send through NAT gateways. None: to others than AWS, which no endpoint carries.",
+                "What workloads send through NAT gateways. What goes to others than AWS no endpoint carries.",
                 "Bps",
                 24,
                 9,
