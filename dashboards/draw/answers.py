@@ -6,7 +6,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -97,7 +97,17 @@ def fetched(base: str, path: str, parameters: Mapping[str, str]) -> dict[str, An
 def asked(base: str, panel: Mapping[str, Any], values: Mapping[str, str], span: Span) -> list[Series]:
     """Return the series of a panel's queries to Prometheus; raises OSError where one is refused."""
     values = {**values, **span.globals(panel.get("interval", ""))}
-    return [series for target in panel["targets"] for series in _series(base, panel, target, values, span)]
+    found = [series for target in panel["targets"] for series in _series(base, panel, target, values, span)]
+    return [replace(series, name=renamed(panel, series.name)) for series in found]
+
+
+def renamed(panel: Mapping[str, Any], name: str) -> str:
+    """Return a series' name as the panel's transformations leave it."""
+    for step in panel.get("transformations", []):
+        if step["id"] == "renameByRegex":
+            pattern = step["options"]["regex"].removeprefix("/").removesuffix("/g")
+            name = re.sub(pattern, step["options"]["renamePattern"], name)
+    return name
 
 
 def _series(

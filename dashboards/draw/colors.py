@@ -7,11 +7,18 @@ from typing import Any
 
 NAMED = {
     "text": "#ccccdc",
+    "semi-dark-green": "#56a64b",
     "green": "#73bf69",
+    "light-green": "#96d98d",
+    "dark-yellow": "#e0b400",
     "yellow": "#fade2a",
     "orange": "#ff9830",
     "red": "#f2495c",
+    "light-red": "#ff7383",
+    "semi-dark-blue": "#3274d9",
     "blue": "#5794f2",
+    "light-blue": "#8ab8ff",
+    "super-light-blue": "#c0d8ff",
     "purple": "#b877d9",
 }
 PALETTE = (
@@ -21,18 +28,29 @@ PALETTE = (
 
 
 def hexed(name: str) -> str:
-    """Return a color by its name, or as it is given."""
-    return NAMED.get(name, name)
+    """Return a color by its name, or as it is given; raises KeyError for a name that is not known here."""
+    return name if name.startswith("#") else NAMED[name]
+
+
+def _overridden(panel: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """Return the properties that overrides give a series of this name."""
+    given: dict[str, Any] = {}
+    for override in panel["fieldConfig"]["overrides"]:
+        kind, options = override["matcher"]["id"], override["matcher"]["options"]
+        if options == name if kind == "byName" else re.search(options.strip("/"), name):
+            given |= {one["id"]: one["value"] for one in override["properties"]}
+    return given
+
+
+def titled(panel: Mapping[str, Any], name: str) -> str:
+    """Return the name that a series is shown by."""
+    return str(_overridden(panel, name).get("displayName", name))
 
 
 def of_series(panel: Mapping[str, Any], name: str, taken: set[str]) -> str:
     """Return the color of a series: an override's, else one of the palette by the name, each once while it lasts."""
-    for override in panel["fieldConfig"]["overrides"]:
-        matcher = override["matcher"]
-        if matcher["id"] == "byRegexp" and re.search(matcher["options"].strip("/"), name):
-            for one in override["properties"]:
-                if one["id"] == "color":
-                    return hexed(one["value"]["fixedColor"])
+    if color := _overridden(panel, name).get("color"):
+        return hexed(color["fixedColor"])
     place = sum(ord(letter) * (31**index % 997) for index, letter in enumerate(name)) % len(PALETTE)
     order = PALETTE[place:] + PALETTE[:place]
     color = next((color for color in order if color not in taken), order[0])
@@ -61,5 +79,5 @@ def mapped(value: float | str, mappings: list[Mapping[str, Any]]) -> tuple[str, 
         elif one["type"] == "special" and options["match"] == "nan" and isinstance(value, float) and math.isnan(value):
             result = options["result"]
         if result is not None:
-            return str(result["text"]), hexed(result["color"])
+            return str(result["text"]), hexed(result.get("color", "text"))
     return None

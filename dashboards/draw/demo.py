@@ -15,6 +15,21 @@ from pathlib import Path
 from dashboards.draw.page import DrawError
 
 ROOT = Path(__file__).parents[2]
+HURRIED = """
+from datetime import timedelta
+from flowaudit.cli import demo
+from flowaudit.config import Detector
+
+usual = demo._config
+
+def config(folder, http):
+    often = Detector(every="5s")
+    return usual(folder, http).model_copy(update={"detectors": {"internet-egress-bypasses-nat": often}})
+
+demo._config, demo.FRESH = config, timedelta(seconds=5)
+demo.demo(once=False, listen="LISTEN")
+"""
+"""`flowaudit demo` with fresh flow logs every 5 seconds, and a detector that does not wait a minute for its turn."""
 START = 120
 """Seconds until the demo has to serve metrics, and Prometheus to have scraped them."""
 
@@ -50,9 +65,10 @@ def scraped(prometheus: str) -> bool:
 
 
 @contextmanager
-def demonstrated(folder: Path) -> Iterator[dict[str, str]]:
+def demonstrated(folder: Path, *, hurried: bool = False) -> Iterator[dict[str, str]]:
     """Yield the addresses of Prometheus and the daemon once one has scraped the other; raises DrawError.
 
+    A `hurried` demo shows a change after seconds rather than a minute.
     What the demo says is in `demo/log` in the folder, and its lake beside that.
     """
     program = shutil.which("prometheus")
@@ -64,7 +80,8 @@ def demonstrated(folder: Path) -> Iterator[dict[str, str]]:
     config.write_text(json.dumps({"global": {"scrape_interval": "1s"}, "scrape_configs": [target]}), "utf-8")
     options = [f"--config.file={config}", "--storage.tsdb.path=data", f"--web.listen-address={prometheus}"]
     with ExitStack() as stack:
-        stack.enter_context(_running([sys.executable, "-m", "flowaudit", "demo", "--listen", daemon], folder / "demo"))
+        demo = ["-c", HURRIED.replace("LISTEN", daemon)] if hurried else ["-m", "flowaudit", "demo", "--listen", daemon]
+        stack.enter_context(_running([sys.executable, *demo], folder / "demo"))
         stack.enter_context(_running([program, *options], folder / "prometheus"))
         deadline = time.monotonic() + START
         while not scraped(f"http://{prometheus}"):

@@ -8,7 +8,7 @@ from typing import Any
 
 from dashboards.draw.answers import Series, Span
 from dashboards.draw.charts import ROW, Size, chart, dial
-from dashboards.draw.colors import by_threshold, hexed, mapped, of_series
+from dashboards.draw.colors import by_threshold, hexed, mapped, of_series, titled
 from dashboards.draw.units import shown
 
 Panel = Mapping[str, Any]
@@ -68,7 +68,7 @@ def bars(panel: Panel, series: Sequence[Series], span: Span, size: Size) -> str:
         style = f"height:{tall:.0f}px;width:{one.last / most:.1%};background:{color}"
         bar = f'<div><div class="bar" style="{style}"></div></div>'
         value = f'<span style="color:{color}">{escape(said(one.last, defaults, span.end)[0])}</span>'
-        rows.append(f'<tr><td>{escape(one.name)}</td><td class="track">{bar}</td><td>{value}</td></tr>')
+        rows.append(f'<tr><td>{escape(titled(panel, one.name))}</td><td class="track">{bar}</td><td>{value}</td></tr>')
     return f'<table class="bars">{"".join(rows)}</table>'
 
 
@@ -98,7 +98,7 @@ def _legend(panel: Panel, one: Series, color: str, span: Span) -> str:
     values = [value for _, value in one.points if not math.isnan(value)]
     last, most = (values[-1], max(values)) if values else (math.nan, math.nan)
     shown_ = [escape(said(value, defaults, span.end)[0]) for value in (last, most)]
-    name = f'<i style="background:{color}"></i>{escape(one.name)}'
+    name = f'<i style="background:{color}"></i>{escape(titled(panel, one.name))}'
     return f"<tr><td>{name}</td><td>{shown_[0]}</td><td>{shown_[1]}</td></tr>"
 
 

@@ -65,11 +65,17 @@ def _plugin(query: str) -> str:
     return query.removeprefix("yesoreyeram-").removesuffix("-datasource").title()
 
 
+def _texts(variable: Mapping[str, Any], value: str) -> str:
+    """Return the texts of the values that are chosen."""
+    texts = {option["value"]: option["text"] for option in variable.get("options", [])}
+    return " + ".join(str(texts.get(each, each)) for each in value.split("|"))
+
+
 def _bar(board: Mapping[str, Any], values: Mapping[str, str], span: Span) -> str:
     chips = []
     for one in board["templating"]["list"]:
         value = values[one["name"]]
-        shown = "All" if value == one.get("allValue") else value.replace("|", " + ") or _plugin(one["query"])
+        shown = "All" if value == one.get("allValue") else _texts(one, value) or _plugin(one["query"])
         chips.append(f"<label>{escape(one['label'])}<b>{escape(shown)}</b></label>")
     times = [datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M") for at in (span.start, span.end)]
     title = f"<h1>{escape(board['title'])}</h1><time>{times[0]} to {times[1]} UTC</time>"

@@ -3,7 +3,8 @@
 from grafana_foundation_sdk.builders.dashboard import Dashboard
 
 from dashboards.grafana.frame import daemons, framed, typed
-from dashboards.grafana.panels import Column, Face, Panel, Query, bars, lines, number, rows
+from dashboards.grafana.labels import SERVICES
+from dashboards.grafana.panels import Column, Face, Panel, Query, lines, number, rows
 from dashboards.grafana.terms import either
 
 # Gateway endpoints are free and serve these two; interface endpoints serve AWS's other services.
@@ -97,9 +98,9 @@ def services() -> list[Panel]:
             Face(
                 10,
                 "Bytes through NAT by service",
-                "What workloads send through NAT gateways. None: to others than AWS, which no endpoint carries.",
+                "What workloads send through NAT gateways. What goes to others than AWS no endpoint carries.",
                 "Bps",
-                12,
+                24,
                 9,
             ),
             Query(
@@ -107,19 +108,8 @@ def services() -> list[Panel]:
                 "{{service}}",
             ),
             stacked=True,
+            labels=SERVICES,
             interval="5m",
-        ),
-        bars(
-            Face(
-                11,
-                "Bytes through NAT over the range",
-                "Bytes to each AWS service. S3 or DYNAMODB first: create a gateway endpoint.",
-                "decbytes",
-                12,
-                9,
-                empty="no AWS service through NAT",
-            ),
-            Query(f"sort_desc({by_service})", "{{service}}"),
         ),
         rows(
             Face(
@@ -129,7 +119,7 @@ def services() -> list[Panel]:
                 f"{SENT_ONLY}",
                 "currencyUSD",
                 24,
-                7,
+                5,
                 empty="no AWS service through NAT",
             ),
             {

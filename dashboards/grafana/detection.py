@@ -1,9 +1,8 @@
 """The row of the dashboard Health on detectors."""
 
+from dashboards.grafana.labels import EVENTS, VISIBILITY
 from dashboards.grafana.panels import Column, Face, Panel, Query, bars, lines, rows, word
 from dashboards.grafana.terms import per_second
-
-VISIBILITY = {"full": "green", "partial": "yellow", "none": "red"}
 
 
 def detectors() -> list[Panel]:
@@ -47,7 +46,7 @@ def detectors() -> list[Panel]:
             ),
             Query("sum by (visibility) (flowaudit_detector_visibility{$selector})", "{{visibility}}"),
             stacked=True,
-            colors=VISIBILITY,
+            labels=VISIBILITY,
         ),
         *_work(),
     ]
@@ -61,7 +60,7 @@ def _work() -> list[Panel]:
                 "Failures by detector",
                 "Detection runs in which a detector failed. The daemon's log has the reason.",
                 "short",
-                8,
+                12,
                 empty="no failure",
                 runbook="FlowauditDetectorFailing",
             ),
@@ -78,7 +77,7 @@ def _work() -> list[Panel]:
                 "Slowest detectors",
                 "Mean duration of a detector's queries in the range, one for each window. Slow: shorten its window.",
                 "s",
-                8,
+                12,
             ),
             Query(
                 "topk(6, sum by (detector) (increase(flowaudit_detector_duration_seconds_total{$selector}[$__range]))\n"
@@ -92,11 +91,35 @@ def _work() -> list[Panel]:
                 "Windows and matches",
                 "Windows searched, and what detectors matched in them, a second. No windows: detection does not run.",
                 "cps",
-                8,
+                12,
                 runbook="FlowauditDetectionLate",
             ),
             Query(per_second("detect_windows_total"), "windows"),
             Query(per_second("detect_matches_total"), "matches"),
             interval="5m",
         ),
+        _changes(),
     ]
+
+
+def _changes() -> Panel:
+    return lines(
+        Face(
+            306,
+            "Findings opened, resolved, muted",
+            "Events that detection runs wrote, but for those that say that a finding is still there. Many reopened: "
+            "the cause is not removed.",
+            "short",
+            12,
+            decimals=0,
+            bounds=(0, None),
+            empty="no change",
+        ),
+        Query(
+            'sum by (event) (increase(flowaudit_findings_events_total{$selector,event!="seen"}[$__rate_interval])) > 0',
+            "{{event}}",
+        ),
+        events=True,
+        labels=EVENTS,
+        interval="5m",
+    )

@@ -7,13 +7,14 @@ from grafana_foundation_sdk.cog.variants import Dataquery
 from grafana_foundation_sdk.models.common import DataSourceRef
 
 from dashboards.grafana.frame import framed, sources
-from dashboards.grafana.panels import SEVERITIES, Column, Face, Panel, answer, colored
+from dashboards.grafana.labels import KINDS, PATHS, SCOPES, SEVERITIES
+from dashboards.grafana.panels import Column, Face, Panel, answer
 
 PLUGIN = "yesoreyeram-infinity-datasource"
 SOURCE = DataSourceRef(PLUGIN, "${datasource}")
 SPAN = {"since": "${__from:date:iso}", "until": "${__to:date:iso}"}
 # How Infinity reads columns by the unit in which they are shown.
-KINDS = {"dateTimeFromNow": "timestamp", "decbytes": "number", "short": "number", "s": "number"}
+TYPES = {"dateTimeFromNow": "timestamp", "decbytes": "number", "short": "number", "s": "number"}
 
 
 @dataclass
@@ -38,7 +39,7 @@ class Infinity(Dataquery):
             "url_options": {"method": "GET", "params": [{"key": key, "value": value} for key, value in given.items()]},
             "root_selector": "rows",
             "columns": [
-                {"selector": name, "text": column.title, "type": KINDS.get(column.unit, "string")}
+                {"selector": name, "text": column.title, "type": TYPES.get(column.unit, "string")}
                 for name, column in self.columns.items()
             ],
             "filters": [],
@@ -52,7 +53,8 @@ def report(face: Face, name: str, columns: dict[str, Column], *, sort: str, **pa
 
 BYTES = Column("Bytes", "decbytes", width=90)
 FIRST, LAST = (Column(title, "dateTimeFromNow", width=145) for title in ("First seen", "Last seen"))
-WORKLOAD = {"workload_kind": Column("Kind", width=140), "workload": Column("Workload")}
+PATH = Column("Path", labels=PATHS)
+WORKLOAD = {"workload_kind": Column("Kind", labels=KINDS, width=140), "workload": Column("Workload")}
 
 
 def tables() -> list[Panel]:
@@ -66,13 +68,13 @@ def tables() -> list[Panel]:
                 "the row; docs/detectors.md says what to do.",
                 "string",
                 24,
-                9,
+                8,
                 empty="no open finding",
                 runbook="FlowauditLeakFound",
             ),
             "findings",
             {
-                "severity": Column("Severity", mappings=(colored(SEVERITIES),), width=80),
+                "severity": Column("Severity", labels=SEVERITIES, width=80),
                 "detector": Column("Detector", width=230),
                 "workload": Column("Workload", width=150),
                 "sentence": Column("What was seen", wraps=True),
@@ -105,8 +107,8 @@ def _traffic() -> list[Panel]:
             "bytes-by-workload",
             {
                 **WORKLOAD,
-                "path": Column("Path"),
-                "remote_scope": Column("Destination"),
+                "path": PATH,
+                "remote_scope": Column("Destination", labels=SCOPES),
                 "action": Column("Action", width=80),
                 "bytes": BYTES,
                 "flows": Column("Flows", "short", width=80),
@@ -132,7 +134,7 @@ def _traffic() -> list[Panel]:
                 "interface_id": Column("Interface", width=190),
                 "remote_addr": Column("Address"),
                 "remote_service": Column("AWS service"),
-                "path": Column("Path"),
+                "path": PATH,
                 "bytes": BYTES,
                 "flows": Column("Flows", "short", width=80),
                 "first_seen": FIRST,
@@ -160,7 +162,7 @@ def _more() -> list[Panel]:
             {
                 "who": Column("Workload"),
                 "remote": Column("Destination"),
-                "path": Column("Path"),
+                "path": PATH,
                 "bytes": BYTES,
                 "first_seen": FIRST,
                 "known_to": Column("Known to", "short", width=90),
@@ -183,7 +185,7 @@ def _more() -> list[Panel]:
                 "workload": Column("Workload"),
                 "remote_addr": Column("Address"),
                 "remote_port": Column("Port", width=70),
-                "path": Column("Path"),
+                "path": PATH,
                 "bytes": BYTES,
                 "seconds": Column("Duration", "s", width=100),
             },

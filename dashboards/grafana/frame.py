@@ -1,5 +1,7 @@
 """What every dashboard has: its settings, links and variables."""
 
+from collections.abc import Mapping
+
 from grafana_foundation_sdk.builders.dashboard import (
     CustomVariable,
     Dashboard,
@@ -63,12 +65,13 @@ def daemons(board: Dashboard) -> None:
 
 
 def several(
-    name: str, label: str, values: tuple[str, ...], chosen: tuple[str, ...], description: str
+    name: str, label: str, values: Mapping[str, str], chosen: tuple[str, ...], description: str
 ) -> CustomVariable:
-    """Return a variable of which several of some values are chosen."""
-    options = [VariableOption(value in chosen, value, value) for value in values]
-    current = VariableOption(text=list(chosen), value=list(chosen), selected=True)
-    variable = CustomVariable(name).label(label).description(description).values(",".join(values))
+    """Return a variable of which several of some values, with the texts they are shown as, are chosen."""
+    options = [VariableOption(value in chosen, text, value) for value, text in values.items()]
+    current = VariableOption(text=[values[value] for value in chosen], value=list(chosen), selected=True)
+    variable = CustomVariable(name).label(label).description(description)
+    variable.values(", ".join(f"{text} : {value}" for value, text in values.items()))
     return variable.options(options).current(current).multi(True).include_all(False)
 
 

@@ -82,7 +82,7 @@ def stages() -> list[Panel]:
                 "Late: the panel Failures names the component, the daemon's log the reason.",
                 "s",
                 24,
-                5,
+                4,
                 runbook="FlowauditCollectionLate",
             ),
             {"instance": Column("Daemon")} | {name: Column(stage, "s", (NEVER,)) for name, stage in success.items()},

@@ -1,10 +1,8 @@
 """The rows of the dashboard Health on what comes in: collection, coverage, AWS APIs."""
 
+from dashboards.grafana.labels import COVERAGE, REASONS
 from dashboards.grafana.panels import ANY_IS_BAD, ANY_IS_ODD, Face, Panel, Query, lines, number
 from dashboards.grafana.terms import per_second
-
-STATES = {"covered": "green", "pending": "blue", "skipped": "yellow", "missing": "red", "not_monitored": "orange"}
-MISSING = {"denied": "red", "unreachable": "red", "failed": "red", "throttled": "orange", "unsupported": "blue"}
 
 
 def collection() -> list[Panel]:
@@ -83,7 +81,7 @@ def coverage() -> list[Panel]:
             ),
             Query("sum by (state) (flowaudit_coverage_interface_seconds{$selector}) > 0", "{{state}}"),
             stacked=True,
-            colors=STATES,
+            labels=COVERAGE,
         ),
         lines(
             Face(
@@ -157,7 +155,7 @@ def aws() -> list[Panel]:
             ),
             Query("sum by (reason) (flowaudit_discover_failed_apis{$selector}) > 0", "{{reason}}"),
             stacked=True,
-            colors=MISSING,
+            labels=REASONS,
         ),
         lines(
             Face(
@@ -204,6 +202,7 @@ def _inventory() -> list[Panel]:
                 empty="none",
             ),
             Query("sum by (owner) (flowaudit_discover_interfaces{$selector}) > 0", "{{owner}}"),
+            spaced=True,
         ),
         lines(
             Face(
@@ -216,6 +215,7 @@ def _inventory() -> list[Panel]:
                 empty="none",
             ),
             Query("sum by (kind) (flowaudit_discover_workloads{$selector}) > 0", "{{kind}}"),
+            spaced=True,
         ),
         lines(
             Face(

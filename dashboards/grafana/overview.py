@@ -3,15 +3,14 @@
 from grafana_foundation_sdk.builders.dashboard import Dashboard
 
 from dashboards.grafana.frame import daemons, framed
+from dashboards.grafana.labels import PATHS, SEVERITIES
 from dashboards.grafana.panels import (
     ANY_IS_BAD,
-    SEVERITIES,
     Column,
     Face,
     Panel,
     Query,
     bars,
-    colored,
     lines,
     link,
     number,
@@ -126,6 +125,7 @@ def traffic() -> list[Panel]:
                 "{{path}}",
             ),
             stacked=True,
+            labels=PATHS,
             interval="1m",
         ),
         lines(
@@ -142,30 +142,15 @@ def traffic() -> list[Panel]:
             ),
             Query("sum by (instance, severity) (flowaudit_findings_open{$selector}) > 0", "{{severity}} {{instance}}"),
             stacked=True,
-            colors=SEVERITIES,
+            labels=SEVERITIES,
+            begins=True,
         ),
     ]
 
 
 def details() -> list[Panel]:
-    """Return who sends most, what is found, and what became of it."""
+    """Return what is found, and who sends most."""
     return [
-        bars(
-            Face(
-                12,
-                "Workloads that sent most",
-                "Bytes in the newest hour with records. An unusual one: open it on the dashboard Workload.",
-                "decbytes",
-                12,
-                8,
-            ),
-            Query(
-                "topk(10, sum by (workload_kind, workload) (max by (workload_kind, workload, path) "
-                "(flowaudit_traffic_workload_bytes{$selector})))",
-                "{{workload}} ({{workload_kind}})",
-            ),
-            leads=link("Open the workload", DRILL_DOWN),
-        ),
         rows(
             Face(
                 13,
@@ -173,12 +158,12 @@ def details() -> list[Panel]:
                 "Which detectors found something, how much was sent and since when. docs/detectors.md says of each "
                 "what it means and what to do.",
                 "short",
-                12,
-                8,
+                14,
+                6,
                 empty="no open finding",
             ),
             {
-                "severity": Column("Severity", mappings=(colored(SEVERITIES),), width=80),
+                "severity": Column("Severity", labels=SEVERITIES, width=80),
                 "detector": Column("Detector"),
                 "instance": Column("Daemon", width=130),
                 "Value #A": Column("Open", "short", width=55),
@@ -196,29 +181,23 @@ def details() -> list[Panel]:
             sort="Severity",
             least=True,
         ),
-        *_events(),
-    ]
-
-
-def _events() -> list[Panel]:
-    return [
-        lines(
+        bars(
             Face(
-                14,
-                "Events of findings",
-                "What detection runs wrote. Many reopened: the cause is not removed.",
-                "short",
-                24,
-                decimals=0,
-                bounds=(0, None),
-                empty="no event",
+                12,
+                "Workloads that sent most",
+                "The five that sent most in the newest hour with records. An unusual one: open it on the dashboard "
+                "Workload.",
+                "decbytes",
+                10,
+                6,
             ),
             Query(
-                "sum by (event) (increase(flowaudit_findings_events_total{$selector}[$__rate_interval])) > 0",
-                "{{event}}",
+                "topk(5, sum by (workload_kind, workload) (max by (workload_kind, workload, path) "
+                "(flowaudit_traffic_workload_bytes{$selector})))",
+                "{{workload}} ({{workload_kind}})",
             ),
-            events=True,
-            interval="5m",
+            leads=link("Open the workload", DRILL_DOWN),
+            spaced=True,
         ),
     ]
 

@@ -14,6 +14,7 @@ from grafana_foundation_sdk.models import common as of
 from grafana_foundation_sdk.models import dashboard as model
 from grafana_foundation_sdk.models.prometheus import PromQueryFormat
 
+from dashboards.grafana.labels import Labels
 from dashboards.prometheus.render import runbook_url
 from dashboards.prometheus.settings import load
 
@@ -21,7 +22,8 @@ SETTINGS = load(None)
 SELECTOR = 'job=~"$job",instance=~"$instance"'
 SOURCE = of.DataSourceRef("prometheus", "${datasource}")
 WIDTH = 24
-SEVERITIES = {"critical": "red", "high": "orange", "medium": "yellow", "low": "blue"}
+SPACED = {"regex": r"/_(?=[a-z0-9_]*\)?$)/g", "renamePattern": " "}
+"""Names that end in a kind, alone or in parentheses, have it in words."""
 
 Steps = tuple[tuple[float | None, str], ...]
 NEUTRAL: Steps = ((None, "text"),)
@@ -79,9 +81,19 @@ def undefined(text: str, color: str) -> model.ValueMapping:
     return model.SpecialValueMap(model.DashboardSpecialValueMapOptions(model.SpecialValueMatch.NA_N, result))
 
 
-def colored(colors: dict[str, str]) -> model.ValueMapping:
-    """Return the mapping of words to colors."""
-    return model.ValueMap({name: model.ValueMappingResult(name, color) for name, color in colors.items()})
+def mapping(labels: Labels) -> model.ValueMapping:
+    """Return the labels as the value mapping of a column."""
+    return model.ValueMap({value: model.ValueMappingResult(label.text, label.color) for value, label in labels.items()})
+
+
+def overridden(panel: timeseries.Panel, labels: Labels, *, begins: bool) -> None:
+    """Show series by the label of their name, or in the color of the value that their name begins with."""
+    for value, label in labels.items():
+        color = model.DynamicConfigValue("color", {"mode": "fixed", "fixedColor": label.color})
+        if begins:
+            panel.override_by_regexp(f"/^{value}/", [color])
+        else:
+            panel.override_by_name(value, [model.DynamicConfigValue("displayName", label.text), color])
 
 
 def link(title: str, url: str) -> build.DashboardLink:
@@ -145,13 +157,15 @@ def dial(face: Face, *queries: Query) -> Panel:
     return _dressed(panel, face)
 
 
-def bars(face: Face, *queries: Query, leads: build.DashboardLink | None = None) -> Panel:
+def bars(face: Face, *queries: Query, leads: build.DashboardLink | None = None, spaced: bool = False) -> Panel:
     """Return a panel of horizontal bars, the longest first; a click on one opens what it leads to."""
     panel = bargauge.Panel().orientation(of.VizOrientation.HORIZONTAL).display_mode(of.BarGaugeDisplayMode.BASIC)
     panel.reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]))
     panel.color_scheme(build.FieldColor().mode(model.FieldColorModeId.PALETTE_CLASSIC_BY_NAME))
     if leads:
         panel.data_links([leads])
+    if spaced:
+        panel.with_transformation(model.DataTransformerConfig("renameByRegex", options=SPACED))
     _asked(panel, queries, instant=True)
     return _dressed(panel, face)
 
@@ -161,22 +175,28 @@ def lines(
     *queries: Query,
     stacked: bool = False,
     events: bool = False,
-    colors: dict[str, str] | None = None,
+    labels: Labels | None = None,
+    begins: bool = False,
+    spaced: bool = False,
     interval: str = "",
 ) -> Panel:
-    """Return a panel of values over time; of events, as columns; a color by the beginning of a series' name."""
+    """Return a panel of values over time; of events, as columns.
+
+    Series are shown by the label of their name, or have the color of that with which their name `begins`; `spaced`:
+    those that end in a kind have it in words.
+    """
     panel = timeseries.Panel().line_width(1).show_points(of.VisibilityMode.NEVER)
     panel.draw_style(of.GraphDrawStyle.BARS if events else of.GraphDrawStyle.LINE)
-    panel.fill_opacity(60 if events else 25 if stacked else 0)
+    panel.fill_opacity(60 if stacked or events else 0)
     if stacked or events:
         panel.stacking(common.StackingConfig().mode(of.StackingMode.NORMAL).group("A"))
     legend = common.VizLegendOptions().display_mode(of.LegendDisplayMode.TABLE).placement(of.LegendPlacement.BOTTOM)
     panel.legend(legend.show_legend(True).calcs(["lastNotNull", "max"]).sort_by("Last *").sort_desc(True))
     panel.tooltip(common.VizTooltipOptions().mode(of.TooltipDisplayMode.MULTI).sort(of.SortOrder.DESCENDING))
     panel.color_scheme(build.FieldColor().mode(model.FieldColorModeId.PALETTE_CLASSIC_BY_NAME))
-    for name, color in (colors or {}).items():
-        fixed = {"mode": "fixed", "fixedColor": color}
-        panel.override_by_regexp(f"/^{name}/", [model.DynamicConfigValue("color", fixed)])
+    overridden(panel, labels or {}, begins=begins)
+    if spaced:
+        panel.with_transformation(model.DataTransformerConfig("renameByRegex", options=SPACED))
     if interval:
         panel.interval(interval)
     _asked(panel, queries, instant=False)
@@ -185,7 +205,7 @@ def lines(
 
 @dataclass(frozen=True)
 class Column:
-    """A column of a table: its title, unit, and values that are shown as words.
+    """A column of a table: its title, unit, and values that are shown as words, by `mappings` or `labels`.
 
     Columns without a `width`, in pixels, share what the others leave; `wraps`: a long text takes several lines.
     """
@@ -196,13 +216,17 @@ class Column:
     decimals: int | None = None
     width: int | None = None
     wraps: bool = False
+    labels: Labels | None = None
 
     def properties(self) -> list[model.DynamicConfigValue]:
         """Return how Grafana is told of it."""
         given: dict[str, object] = {"unit": self.unit}
-        if self.mappings:
+        mappings = [*self.mappings, *([mapping(self.labels)] if self.labels else ())]
+        if mappings:
+            given["mappings"] = mappings
+        if self.mappings or any(label.color for label in (self.labels or {}).values()):
             # Without the type Grafana shows the word, and not its color.
-            given |= {"mappings": list(self.mappings), "custom.cellOptions": {"type": "color-text"}}
+            given["custom.cellOptions"] = {"type": "color-text"}
         if self.wraps:
             given["custom.cellOptions"] = {"type": "auto", "wrapText": True}
         if self.decimals is not None:

@@ -3,10 +3,10 @@
 from grafana_foundation_sdk.builders.dashboard import Dashboard
 
 from dashboards.grafana.frame import chosen, daemons, framed, several
+from dashboards.grafana.labels import KINDS, PATHS, SEVERITIES
 from dashboards.grafana.panels import (
     ANY_IS_BAD,
     ANY_IS_ODD,
-    SEVERITIES,
     Column,
     Face,
     Panel,
@@ -17,23 +17,7 @@ from dashboards.grafana.panels import (
 )
 from dashboards.grafana.terms import either
 
-PATHS = (
-    "same_vpc",
-    "interface_endpoint",
-    "gateway_endpoint",
-    "nat_gateway",
-    "internet_gateway",
-    "egress_only_internet_gateway",
-    "transit_gateway",
-    "virtual_private_gateway",
-    "vpc_peering",
-    "middlebox",
-    "local_zone",
-    "blackhole",
-    "vpc_resource",
-    "unknown",
-)
-ALLOWED = PATHS[:4]
+ALLOWED = tuple(PATHS)[:4]
 WORKLOAD = '$selector,workload=~"$workload"'
 # Daemons that share a lake measure the same workloads: each once.
 BYTES = f"max by (workload_kind, workload, path) (flowaudit_traffic_workload_bytes{{{WORKLOAD}}})"
@@ -118,6 +102,7 @@ def over_time() -> list[Panel]:
             ),
             Query(f"sum by (path) ({BYTES})", "{{path}}"),
             stacked=True,
+            labels=PATHS,
         ),
         lines(
             Face(
@@ -133,7 +118,7 @@ def over_time() -> list[Panel]:
             ),
             Query(f"sum by (severity) ({FINDINGS})", "{{severity}}"),
             stacked=True,
-            colors=SEVERITIES,
+            labels=SEVERITIES,
         ),
         *_by_workload(),
     ]
@@ -155,6 +140,7 @@ def _by_workload() -> list[Panel]:
                 f"sum by (workload_kind, workload) ({OTHER})\n/ (sum by (workload_kind, workload) ({BYTES}) > 0)",
                 "{{workload}} ({{workload_kind}})",
             ),
+            spaced=True,
         ),
         lines(
             Face(
@@ -166,6 +152,7 @@ def _by_workload() -> list[Panel]:
                 10,
             ),
             Query(f"sum by (workload_kind, workload) ({BYTES})", "{{workload}} ({{workload_kind}})"),
+            spaced=True,
         ),
         rows(
             Face(
@@ -178,9 +165,9 @@ def _by_workload() -> list[Panel]:
                 empty="no traffic",
             ),
             {
-                "workload_kind": Column("Kind"),
+                "workload_kind": Column("Kind", labels=KINDS),
                 "workload": Column("Workload"),
-                "path": Column("Path"),
+                "path": Column("Path", labels=PATHS),
                 "Value": Column("Bytes", "decbytes"),
             },
             Query(BYTES),
@@ -204,7 +191,13 @@ def workload() -> Dashboard:
         )
     )
     board.with_variable(
-        several("allowed", "Allowed paths", PATHS, ALLOWED, "Paths that your policy allows: [policy] internet_paths.")
+        several(
+            "allowed",
+            "Allowed paths",
+            {value: label.text for value, label in PATHS.items()},
+            ALLOWED,
+            "Paths that your policy allows: [policy] internet_paths.",
+        )
     )
     for panel in (*summary(), *over_time()):
         board.with_panel(panel)

@@ -236,6 +236,21 @@ def test_the_first_row_answers_whether_data_leaks() -> None:
     assert {panel["gridPos"]["h"] for panel in first} == {4}
 
 
+def test_the_overview_fits_on_one_screen() -> None:
+    """Below the bars of Grafana, 100 pixels high, a screen of 1440 by 900 shows all of it: 21 lines of 38 pixels."""
+    (overview,) = (board for board in BOARDS if board["uid"] == "flowaudit-overview")
+    assert max(panel["gridPos"]["y"] + panel["gridPos"]["h"] for panel in overview["panels"]) <= 21
+
+
+def test_the_rows_of_health_are_collapsed() -> None:
+    """Health opens with its numbers and stages; all other panels are in collapsed rows, read when one is opened."""
+    (health,) = (board for board in BOARDS if board["uid"] == "flowaudit-health")
+    rows = [panel for panel in health["panels"] if panel["type"] == "row"]
+    assert len(rows) == 7
+    assert all(row["collapsed"] and row["panels"] for row in rows)
+    assert max(panel["gridPos"]["y"] for panel in health["panels"] if panel["type"] != "row") < 30
+
+
 def _links(panel: Panel) -> list[str]:
     links = [*panel.get("links", []), *panel["fieldConfig"]["defaults"].get("links", [])]
     return [one["url"] for one in links]

@@ -20,7 +20,7 @@ from PIL import Image
 from dashboards.draw import faces
 from dashboards.draw.answers import Series, Span, filled, opened
 from dashboards.draw.charts import stacked, ticks
-from dashboards.draw.colors import by_threshold, mapped
+from dashboards.draw.colors import by_threshold, hexed, mapped
 from dashboards.draw.page import CHROMIUM, SCRIPT, page, photograph
 from dashboards.draw.units import FORMATS, shown
 from tests.dashboards.panels import Panel, dashboards, panels
@@ -82,6 +82,30 @@ def _units(node: Any) -> Iterator[str]:
 def test_every_unit_of_the_dashboards_is_known() -> None:
     """No panel has a unit that cannot be drawn."""
     assert set(_units(dashboards())) <= FORMATS.keys() | {"dateTimeFromNow"}
+
+
+def _colors(node: Any) -> Iterator[str]:
+    if isinstance(node, dict):
+        yield from (node[name] for name in ("color", "fixedColor") if isinstance(node.get(name), str))
+    for child in node.values() if isinstance(node, dict) else node if isinstance(node, list) else ():
+        yield from _colors(child)
+
+
+def test_every_color_of_the_dashboards_is_known() -> None:
+    """No panel has a color that cannot be drawn; one whose name is wrong is an error."""
+    assert {hexed(name) for name in _colors(dashboards())}
+    with pytest.raises(KeyError):
+        hexed("redish")
+
+
+def test_a_legend_has_the_label_and_its_color() -> None:
+    """A series that an override names is called and colored so, in the legend and the area; others keep their names."""
+    series = [Series(name, {}, ((NOW - 60, 1), (NOW, 2))) for name in ("internet_gateway", "else")]
+    drawn = faces.lines(panel("overview", 10), series, SPAN, (800, 400))
+    assert '<i style="background:#f2495c"></i>internet gateway' in drawn
+    assert 'fill="#f2495c" opacity="0.6"' in drawn
+    assert "</i>else" in drawn
+    assert "internet_gateway" not in drawn
 
 
 def panel(board: str, number: int) -> Panel:
