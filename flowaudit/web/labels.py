@@ -18,6 +18,7 @@ from flowaudit.sentences import volume
 
 PATHS = {
     "nat_gateway": "NAT gateway",
+    "egress_only_internet_gateway": "egress-only internet gateway",
     "same_vpc": "inside the VPC",
     "vpc_peering": "VPC peering",
     "vpc_resource": "another interface of the VPC",
