@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import UTC, datetime
 from http import HTTPStatus
 from io import BytesIO
@@ -85,7 +86,7 @@ def _described(name: str, report: Report) -> dict[str, Any]:
 def _single(request: Request) -> dict[str, str]:
     """Return each parameter of a URL, once; raises HTTPException."""
     pairs = request.query_params.multi_items()
-    twice = sorted({name for name, _ in pairs if sum(name == other for other, _ in pairs) > 1})
+    twice = sorted(name for name, times in Counter(name for name, _ in pairs).items() if times > 1)
     if twice:
         raise HTTPException(HTTPStatus.BAD_REQUEST, f"{twice[0]} is given twice: choose one value")
     return dict(pairs)
@@ -98,7 +99,8 @@ def _format(text: str) -> str:
 
 
 def _limit(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and 0 < int(text[:10]) <= MOST_ROWS):
+    is_short = text.isascii() and text.isdigit() and len(text) <= len(str(MOST_ROWS))
+    if not (is_short and 0 < int(text) <= MOST_ROWS):
         raise HTTPException(HTTPStatus.BAD_REQUEST, f"limit must be a number from 1 to {MOST_ROWS:,}")
     return int(text)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -87,6 +88,8 @@ def test_rows_that_are_left_out_are_counted(running: Running) -> None:
         (TALKERS + "&format=parquet", 400, "format must be one of json, csv"),
         (TALKERS + "&limit=0", 400, "limit must be a number from 1 to 50,000"),
         (TALKERS + "&limit=50001", 400, "limit must be a number from 1 to 50,000"),
+        (TALKERS + "&limit=0000000001000000", 400, "limit must be a number from 1 to 50,000"),
+        (TALKERS + "&limit=" + "9" * 5000, 400, "limit must be a number from 1 to 50,000"),
         (TALKERS + "&limit=%C2%B2", 400, "limit must be a number from 1 to 50,000"),
         ("/api/v1/query/who-spoke-to", 400, "must be given"),
         ("/api/v1/query/who-spoke-to?address=192.0.2.1'%20OR%201=1", 400, "address: "),
@@ -117,3 +120,11 @@ def test_a_query_of_ones_own_that_fails_is_named(serve: Serve, lake: Path, tmp_p
     reply = running.get("/api/v1/query/broken")
     assert reply.status == 422
     assert b"broken: " in reply.body
+
+
+def test_thousands_of_parameters_are_refused_at_once(running: Running) -> None:
+    """All other pages would have to wait meanwhile."""
+    page = "/api/v1/query/top-talkers?" + "&".join(f"{number:x}" for number in range(12_000))
+    began = time.process_time()
+    assert running.get(page).status == 400
+    assert time.process_time() - began < 1
