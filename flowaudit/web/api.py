@@ -53,7 +53,7 @@ class Api:
             given = values(report.params, asked, now)
         except ConfigError as error:
             raise HTTPException(HTTPStatus.BAD_REQUEST, str(error)) from None
-        return await self._threads.slow(self._answer, report, given, format, most)
+        return await self._threads.query(request, self._answer, report, given, format, most)
 
     def _answer(self, report: Report, given: dict[str, Any], format: str, most: int) -> Response:
         try:
@@ -69,6 +69,8 @@ class Api:
             columns = [{"name": field.name, "type": _type(field.type)} for field in table.schema]
             body = {"columns": columns, "rows": list(rows(shown)), "total": total, "truncated": total > most}
         except LakeError as error:
+            raise HTTPException(HTTPStatus.SERVICE_UNAVAILABLE, str(error)) from None
+        except sql.QueryStopped as error:
             raise HTTPException(HTTPStatus.SERVICE_UNAVAILABLE, str(error)) from None
         except QueryError as error:
             raise HTTPException(HTTPStatus.UNPROCESSABLE_ENTITY, f"{report.id}: {error}") from None

@@ -5,9 +5,12 @@ from __future__ import annotations
 import csv
 import io
 import json
+import socket
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -108,6 +111,42 @@ def test_no_lake_is_not_an_empty_result(serve: Serve, tmp_path: Path) -> None:
     reply = serve(lake=tmp_path / "nowhere").get(TALKERS)
     assert reply.status == 503
     assert b"nowhere" in reply.body
+
+
+@pytest.fixture
+def slow(tmp_path: Path) -> dict[str, Any]:
+    """A configuration with a report that takes minutes."""
+    reports = tmp_path / "mine" / "reports"
+    reports.mkdir(parents=True)
+    head = '/*---\ntitle = "Slow"\n---*/\n/*\nSlow.\n*/\n'
+    (reports / "slow.sql").write_text(
+        head + "SELECT sum(hash(number.range)) AS n FROM flows, range(100000000000) number\n"
+    )
+    return {"queries": {"paths": [str(tmp_path / "mine")]}}
+
+
+def test_a_query_ends_where_its_client_leaves(serve: Serve, lake: Path, slow: dict[str, Any]) -> None:
+    """Dashboards leave when they are loaded again: the two queries at a time are soon those of others."""
+    running = serve(lake=lake, **slow)
+    for _ in range(4):
+        with socket.create_connection(("127.0.0.1", running.port), timeout=10) as leaving:
+            leaving.sendall(b"GET /api/v1/query/slow HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            time.sleep(0.2)
+    began = time.monotonic()
+    assert running.get(TALKERS).status == 200
+    assert time.monotonic() - began < 10
+
+
+def test_a_server_that_closes_ends_its_queries(serve: Serve, lake: Path, slow: dict[str, Any]) -> None:
+    """With 503, those that wait for their turn too."""
+    running = serve(lake=lake, **slow)
+    with ThreadPoolExecutor(3) as threads:
+        asked = [threads.submit(running.get, "/api/v1/query/slow") for _ in range(3)]
+        time.sleep(1)
+        began = time.monotonic()
+        running.server.close()
+        assert time.monotonic() - began < 5
+        assert [each.result().status for each in asked] == [503] * 3
 
 
 def test_a_query_of_ones_own_that_fails_is_named(serve: Serve, lake: Path, tmp_path: Path) -> None:

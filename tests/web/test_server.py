@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import socket
 import ssl
+import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -60,6 +61,11 @@ def until(true: Callable[[], bool], seconds: float = 10) -> None:
     while not true():
         assert time.monotonic() < deadline
         time.sleep(0.01)
+
+
+def accepted(running: Running, number: int) -> None:
+    """Wait until so many connections have been accepted."""
+    until(lambda: len(running.server.connections) + len(running.dropped) >= number)
 
 
 def exchange(port: int, *sent: bytes) -> bytes:
@@ -124,6 +130,24 @@ class TestPages:
         assert (running.get("/healthz").status, running.get("/healthz").body) == (503, b"the scheduler has ended\n")
         assert (running.get("/readyz").status, running.get("/readyz").body) == (503, b"no lake at s3://lake\n")
 
+    def test_a_lake_that_hangs_does_not_keep_metrics(self, serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+        """However often readiness is asked for: it is known after a while that the lake does not answer."""
+        monkeypatch.setattr("flowaudit.web.READY_SECONDS", 0.2)
+        answers = threading.Event()
+
+        class Hanging(Jobs):
+            def unready(self) -> str:
+                answers.wait(20)
+                return ""
+
+        running = serve(jobs=Hanging())
+        with ThreadPoolExecutor(8) as threads:
+            replies = list(threads.map(lambda _: running.get("/readyz"), range(8)))
+        assert {(reply.status, reply.body) for reply in replies} == {(503, b"the lake does not answer\n")}
+        assert running.get("/metrics").status == 200
+        answers.set()
+        until(lambda: running.get("/readyz").status == 200)
+
     def test_every_response_has_the_headers_that_keep_a_browser_safe(self, serve: Serve) -> None:
         """Errors too; no inline script or style, no framing, no sniffing; the server does not name itself."""
         running = serve()
@@ -176,7 +200,7 @@ class TestSlowClients:
                 slow = stack.enter_context(socket.create_connection(("127.0.0.1", running.port), timeout=10))
                 slow.sendall(b"GET /metr")
                 # A client that finds the backlog full tries again after a second: no test needs to wait for that.
-                until(lambda begun=begun: len(running.server.connections) + len(running.dropped) > begun - BACKLOG)
+                accepted(running, begun - BACKLOG + 1)
             assert running.get("/metrics").status == 200
             assert len(running.server.connections) <= connection.MOST
             assert len(running.dropped) >= number - connection.MOST
@@ -240,9 +264,9 @@ class TestSlowClients:
             reader = stack.enter_context(socket.create_connection(("127.0.0.1", running.port), timeout=10))
             reader.sendall(b"GET /metrics HTTP/1.0\r\n\r\n")
             until(lambda: bool(running.statuses))
-            for number in range(connection.MOST + 1):
+            for number in range(2, connection.MOST + 2):
                 stack.enter_context(socket.create_connection(("127.0.0.1", running.port), timeout=10))
-                until(lambda number=number: len(running.server.connections) + len(running.dropped) > number)
+                accepted(running, number)
             taken = 0
             while block := reader.recv(1 << 20):
                 taken += len(block)
@@ -494,6 +518,35 @@ class TestTls:
         assert running.get("/metrics", tls=client(other)).status == 200
         with pytest.raises(ssl.SSLCertVerificationError):
             running.get("/metrics", tls=client(authority))
+
+    def test_a_file_that_is_named_before_it_is_there(self, serve: Serve, folder: Path, authority: trustme.CA) -> None:
+        """It is taken once it is there, though the web configuration does not change again; each is read once."""
+        running, other = serve(self.CONFIG), trustme.CA()
+        with capture_logs() as logs:
+            (folder / "web.yml").write_text(self.CONFIG.replace("tls.", "new."))
+            for _ in range(2):
+                assert running.get("/metrics", tls=client(authority)).status == 200
+            made = other.issue_cert("127.0.0.1")
+            (folder / "new.key").write_bytes(made.private_key_pem.bytes())
+            (folder / "new.crt").write_bytes(made.cert_chain_pems[0].bytes())
+            for _ in range(2):
+                assert running.get("/metrics", tls=client(other)).status == 200
+        words = [each["event"].removeprefix("web configuration ") for each in logs if each["log_level"] != "debug"]
+        assert words == ["not reloaded", "reloaded"]
+
+    def test_a_certificate_is_renewed_as_kubernetes_does(
+        self, serve: Serve, folder: Path, authority: trustme.CA
+    ) -> None:
+        """By a link to another folder."""
+        other = trustme.CA()
+        certified(authority, folder / "v1")
+        certified(other, folder / "v2")
+        (folder / "data").symlink_to("v1")
+        running = serve(self.CONFIG.replace("tls.", "data/tls."))
+        assert running.get("/metrics", tls=client(authority)).status == 200
+        (folder / "next").symlink_to("v2")
+        (folder / "next").rename(folder / "data")
+        assert running.get("/metrics", tls=client(other)).status == 200
 
     def test_tls_is_not_dropped_by_a_change_of_the_file(
         self, serve: Serve, folder: Path, authority: trustme.CA
