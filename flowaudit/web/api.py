@@ -25,6 +25,8 @@ LIMITS = sql.Limits(seconds=20.0, memory="512MB", threads=1, disk="")
 """What one query may use: the jobs of the daemon come first."""
 ROWS, MOST_ROWS = 1_000, 50_000
 """Rows of a response by default, and at most."""
+MOST_BYTES = 64 << 20
+"""Bytes of those rows in memory; as text they take several times as much."""
 FORMATS = ("json", "csv")
 TOTAL = "X-Total-Rows"
 """Header with the number of rows of the whole result."""
@@ -61,7 +63,7 @@ class Api:
                 raise self._app.lake.missing()
             with sql.connect(self._app.lake, views=self._app.catalogue.views, limits=LIMITS) as lake:
                 table = distinct(lake.ask(report.sql, given))
-            shown, total = table.slice(0, most), table.num_rows
+            shown, total = _first(table, most), table.num_rows
             if format == "csv":
                 file = BytesIO()
                 to_csv(shown, file)
@@ -75,6 +77,14 @@ class Api:
         except QueryError as error:
             raise HTTPException(HTTPStatus.UNPROCESSABLE_ENTITY, f"{report.id}: {error}") from None
         return Response(json_text(body), media_type="application/json", headers={TOTAL: str(total)})
+
+
+def _first(table: pa.Table, most: int) -> pa.Table:
+    """Return the first rows of a table; raises QueryError where they are too large."""
+    shown = table.slice(0, most)
+    if shown.nbytes > MOST_BYTES:
+        raise QueryError(f"{shown.num_rows:,} rows are larger than {MOST_BYTES >> 20} MB: set a lower limit")
+    return shown
 
 
 def _described(name: str, report: Report) -> dict[str, Any]:

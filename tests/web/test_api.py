@@ -113,15 +113,16 @@ def test_no_lake_is_not_an_empty_result(serve: Serve, tmp_path: Path) -> None:
     assert b"nowhere" in reply.body
 
 
+def own(folder: Path, name: str, sql: str) -> None:
+    """Write a report of one's own."""
+    (folder / "mine" / "reports").mkdir(parents=True, exist_ok=True)
+    (folder / "mine" / "reports" / f"{name}.sql").write_text(f'/*---\ntitle = "Own"\n---*/\n/*\nOwn.\n*/\n{sql}\n')
+
+
 @pytest.fixture
 def slow(tmp_path: Path) -> dict[str, Any]:
     """A configuration with a report that takes minutes."""
-    reports = tmp_path / "mine" / "reports"
-    reports.mkdir(parents=True)
-    head = '/*---\ntitle = "Slow"\n---*/\n/*\nSlow.\n*/\n'
-    (reports / "slow.sql").write_text(
-        head + "SELECT sum(hash(number.range)) AS n FROM flows, range(100000000000) number\n"
-    )
+    own(tmp_path, "slow", "SELECT sum(hash(number.range)) AS n FROM flows, range(100000000000) number")
     return {"queries": {"paths": [str(tmp_path / "mine")]}}
 
 
@@ -147,6 +148,32 @@ def test_a_server_that_closes_ends_its_queries(serve: Serve, lake: Path, slow: d
         running.server.close()
         assert time.monotonic() - began < 5
         assert [each.result().status for each in asked] == [503] * 3
+
+
+def test_rows_that_are_too_large_are_refused(serve: Serve, lake: Path, slow: dict[str, Any], tmp_path: Path) -> None:
+    """A response is made in memory, which the jobs need too; fewer rows of the same report are served."""
+    one = "(SELECT 1 FROM flows LIMIT 1)"
+    own(tmp_path, "large", f"SELECT repeat('x', 10_000) || number.range AS text FROM {one}, range(10_000) number")
+    running = serve(lake=lake, **slow)
+    refused = running.get("/api/v1/query/large?limit=50000")
+    assert (refused.status, b"set a lower limit" in refused.body) == (422, True)
+    assert running.get("/api/v1/query/large?limit=10").headers["x-total-rows"] == "10000"
+
+
+def test_values_that_json_and_csv_have_no_word_for(
+    serve: Serve, lake: Path, slow: dict[str, Any], tmp_path: Path
+) -> None:
+    """null, text, or the reason why not; a column's name is given once."""
+    values = r"'NaN'::DOUBLE AS a, '-inf'::DOUBLE AS a, (2::HUGEINT << 99) AS b, '\xff'::BLOB AS c, {x: [1]} AS d"
+    own(tmp_path, "odd", f"SELECT {values} FROM flows LIMIT 1")
+    own(tmp_path, "late", "SELECT TIMESTAMP '12000-01-01' AS a FROM flows LIMIT 1")
+    running = serve(lake=lake, **slow)
+    answer = json.loads(running.get("/api/v1/query/odd").body)
+    assert answer["rows"] == [{"a": None, "a_2": None, "b": 2**100, "c": "ff", "d": {"x": [1]}}]
+    assert running.get("/api/v1/query/odd?format=csv").status == 200
+    for format in ("json", "csv"):
+        late = running.get(f"/api/v1/query/late?format={format}")
+        assert (late.status, b"cannot be printed" in late.body) == (422, True)
 
 
 def test_a_query_of_ones_own_that_fails_is_named(serve: Serve, lake: Path, tmp_path: Path) -> None:
