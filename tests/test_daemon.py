@@ -172,6 +172,23 @@ class TestProcess:
         assert daemon.end() == 0
         assert [event["event"] for event in daemon.events()][-2:] == ["stopping", "stopped"]
 
+    def test_it_ends_while_a_client_waits_for_a_query(
+        self, start: Callable[..., Running], configured: Callable[..., list[str]], logs: Path, tmp_path: Path
+    ) -> None:
+        """With 0 and within ten seconds all the same: a client gets 503, and nothing is logged as broken."""
+        (tmp_path / "mine" / "reports").mkdir(parents=True)
+        slow = "SELECT sum(hash(number.range)) AS n FROM flows, range(100000000000) number"
+        (tmp_path / "mine/reports/slow.sql").write_text(f'/*---\ntitle = "Slow"\n---*/\n/*\nSlow.\n*/\n{slow}\n')
+        daemon = start(*configured(logs, more=f'[queries]\npaths = ["{tmp_path / "mine"}"]\n'))
+        daemon.started()
+        daemon.until(lambda: daemon.get("/readyz")[0] == 200)
+        with ThreadPoolExecutor(3) as threads:
+            asked = [threads.submit(daemon.get, "/api/v1/query/slow") for _ in range(3)]
+            time.sleep(1)
+            assert daemon.end() == 0
+            assert [each.result()[0] for each in asked] == [503] * 3
+        assert [event["event"] for event in daemon.events()][-2:] == ["stopping", "stopped"]
+
     def test_it_goes_on_finding(
         self, start: Callable[..., Running], configured: Callable[..., list[str]], logs: Path
     ) -> None:

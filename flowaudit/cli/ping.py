@@ -13,10 +13,14 @@ if TYPE_CHECKING:
     from ssl import SSLContext
 
     from flowaudit.config import Http
-    from flowaudit.config.web import WebConfig
+    from flowaudit.config.web import Tls
 
 MOST_SHOWN = 500
 """Characters of a response that are shown."""
+
+
+class _NoTls(DaemonError):
+    """What answers speaks no TLS."""
 
 
 def ping(
@@ -40,11 +44,29 @@ def ping(
 
 def _answer(http: Http, page: str, seconds: float) -> str:
     """Return what a page says; raises DaemonError unless its status is 200."""
+    from pathlib import Path
+
+    from flowaudit.config.web import Tls, parse
+
+    if not http.web_config:
+        return _asked(http, None, page, seconds)
+    try:
+        tls = parse(Path(http.web_config)).tls_server_config
+    except ConfigError:
+        # It was right when the daemon read it: what the daemon has since then is to be found out.
+        required = Tls(cert="?", key="?", client_ca="?", client_auth_type="RequireAndVerifyClientCert")
+        try:
+            return _asked(http, required, page, seconds)
+        except _NoTls:
+            return _asked(http, None, page, seconds)
+    return _asked(http, tls, page, seconds)
+
+
+def _asked(http: Http, tls: Tls | None, page: str, seconds: float) -> str:
     import ssl
     from http.client import HTTPConnection, HTTPException, HTTPSConnection
 
-    web, host = _web_config(http), {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(http.host, http.host)  # noqa: S104
-    tls = web.tls_server_config if web else None
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(http.host, http.host)  # noqa: S104
     url = f"{'https' if tls else 'http'}://{f'[{host}]' if ':' in host else host}:{http.port}{page}"
     connection = (
         HTTPSConnection(host, http.port, timeout=seconds, context=_unverified())
@@ -56,6 +78,8 @@ def _answer(http: Http, page: str, seconds: float) -> str:
         answer = connection.getresponse()
         text = answer.read(MOST_SHOWN).decode(errors="replace").strip()
     except (OSError, HTTPException) as error:
+        if isinstance(error, ssl.SSLError) and error.reason in ("WRONG_VERSION_NUMBER", "HTTP_REQUEST"):
+            raise _NoTls(f"{url}: no TLS there: is it the daemon, with the same [http] web_config?") from None
         refused = isinstance(error, ssl.SSLError | ConnectionError) and not isinstance(error, ConnectionRefusedError)
         if refused and tls and tls.client_auth_type == "RequireAndVerifyClientCert":
             if page == "/healthz":
@@ -68,17 +92,6 @@ def _answer(http: Http, page: str, seconds: float) -> str:
     if answer.status != 200:  # noqa: PLR2004  OK
         raise DaemonError(f"{url}: status {answer.status}: {text}")
     return text
-
-
-def _web_config(http: Http) -> WebConfig | None:
-    """Return the web configuration of the daemon; raises ConfigError."""
-    if not http.web_config:
-        return None
-    from pathlib import Path
-
-    from flowaudit.config.web import load
-
-    return load(Path(http.web_config)).config
 
 
 def _unverified() -> SSLContext:

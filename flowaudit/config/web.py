@@ -20,7 +20,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from flowaudit.errors import ConfigError
 
-__all__ = ["RateLimit", "Secured", "WebConfig", "files", "load"]
+__all__ = ["RateLimit", "Secured", "WebConfig", "files", "load", "parse", "secured"]
 
 Version = Literal["TLS10", "TLS11", "TLS12", "TLS13"]
 VERSIONS = {
@@ -73,6 +73,12 @@ def _hash(text: str) -> str:
     if int(text[4:6]) > MAX_COST:
         raise ValueError(f"its bcrypt cost is above {MAX_COST}: use 10")
     return text
+
+
+def _user(name: str) -> str:
+    if not name or ":" in name:
+        raise ValueError("must be a name without a colon, which ends the name in basic authentication")
+    return name
 
 
 def _line(text: str) -> str:
@@ -148,7 +154,9 @@ class WebConfig(_Section):
 
     tls_server_config: Tls | None = None
     http_server_config: Http = Http()
-    basic_auth_users: Mapping[str, Annotated[str, AfterValidator(_hash)]] = Field(default_factory=dict)
+    basic_auth_users: Mapping[Annotated[str, AfterValidator(_user)], Annotated[str, AfterValidator(_hash)]] = Field(
+        default_factory=dict
+    )
     rate_limit: RateLimit = RateLimit()
 
 
@@ -162,14 +170,17 @@ class Secured:
 
 def load(path: Path) -> Secured:
     """Read and check a web configuration file; raises ConfigError with every mistake, never with a secret."""
-    config = _parsed(path)
+    return secured(path, parse(path))
+
+
+def secured(path: Path, config: WebConfig) -> Secured:
+    """Read the files that a web configuration names; raises ConfigError."""
     return Secured(config, _context(path, config.tls_server_config) if config.tls_server_config else None)
 
 
-def files(path: Path, secured: Secured) -> Iterator[Path]:
-    """Yield the web configuration file and every file that it names."""
-    yield path
-    if tls := secured.config.tls_server_config:
+def files(path: Path, config: WebConfig) -> Iterator[Path]:
+    """Yield every file that a web configuration file names."""
+    if tls := config.tls_server_config:
         for name in filter(None, (tls.cert_file, tls.key_file, tls.client_ca_file)):
             yield _beside(path, name)
 
@@ -189,7 +200,8 @@ def _read(file: Path) -> str:
         raise ConfigError(f"{file}: cannot be read: {reason}") from None
 
 
-def _parsed(path: Path) -> WebConfig:
+def parse(path: Path) -> WebConfig:
+    """Read a web configuration file, and none of those that it names; raises ConfigError."""
     try:
         tree = yaml.safe_load(_read(path))
     except yaml.MarkedYAMLError as error:

@@ -28,7 +28,7 @@ from flowaudit.daemon.log import configure
 from flowaudit.daemon.stages import PATIENCE, STAGES
 from flowaudit.errors import ConfigError, FlowauditError
 from flowaudit.model import JobStatus, WebReport
-from flowaudit.web import Server, WebConfigFile, site
+from flowaudit.web import Server, Threads, WebConfigFile, site
 
 __all__ = ["Cycle", "Daemon", "configure", "run"]
 
@@ -171,8 +171,9 @@ class Web:
     def server(self, scheduler: BackgroundScheduler) -> Server:
         """Take the address; raises DaemonError where it cannot be had."""
         self._scheduler = scheduler
-        http, pages = self._app.config.http, site(self._app, self, self._file, self._answered)
-        return Server(http.host, http.port, pages, self._file, self._dropped)
+        http, threads = self._app.config.http, Threads()
+        pages = site(self._app, self, self._file, self._answered, threads)
+        return Server(http.host, http.port, pages, self._file, self._dropped, threads.close)
 
     def exposition(self, accept: str, accept_encoding: str, names: Sequence[str]) -> tuple[Mapping[str, str], bytes]:
         """Return headers and body of the metrics page."""

@@ -24,9 +24,10 @@ from flowaudit.lake import Lake
 from flowaudit.model import Window
 from flowaudit.schema import TABLES
 from flowaudit.sql import attach, guard
+from flowaudit.sql.stopper import QueryStopped, Stopper, current
 from flowaudit.sql.views import Views, statement
 
-__all__ = ["AD_HOC", "DEFAULT", "ENGINE", "Connection", "Limits", "connect"]
+__all__ = ["AD_HOC", "DEFAULT", "ENGINE", "Connection", "Limits", "QueryStopped", "Stopper", "connect"]
 
 ENGINE = duckdb.__version__
 """The version of what runs the SQL."""
@@ -105,13 +106,13 @@ class Connection:
         self._views = views
 
     def query(self, sql: str, params: Mapping[str, Any] | None = None) -> pa.Table:
-        """Run SQL that the catalogue has checked or that is our own; raises QueryError."""
+        """Run SQL that the catalogue has checked or that is our own; raises QueryError, QueryStopped among them."""
         params = params or {}
         timer = Timer(self._limits.seconds, self._engine.interrupt)
         timer.daemon = True
         timer.start()
         try:
-            with _explained(self._limits):
+            with current().watching(self._engine.interrupt), _explained(self._limits):
                 _compare(guard.parameters(self._engine, sql), params)
                 self._views.need(sql)
                 return self._fetch(sql, params)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Protocol
@@ -24,7 +25,10 @@ from flowaudit.web.server import Server
 from flowaudit.web.threads import Threads
 from flowaudit.web.webconfig import WebConfigFile
 
-__all__ = ["Daemon", "Server", "WebConfigFile", "site"]
+__all__ = ["Daemon", "Server", "Threads", "WebConfigFile", "site"]
+
+READY_SECONDS = 5.0
+"""How long /readyz waits for the lake."""
 
 log = structlog.stdlib.get_logger("flowaudit.web")
 
@@ -45,9 +49,18 @@ class Daemon(Protocol):
         """Return the state of each job, in the order of one cycle."""
 
 
-def site(app: App, daemon: Daemon, file: WebConfigFile, answered: Callable[[int], None] = lambda _: None) -> ASGIApp:
-    """Return the ASGI application; `answered` is called with the status of each response."""
-    threads = Threads()
+def site(
+    app: App,
+    daemon: Daemon,
+    file: WebConfigFile,
+    answered: Callable[[int], None] = lambda _: None,
+    threads: Threads | None = None,
+) -> ASGIApp:
+    """Return the ASGI application; `answered` is called with the status of each response.
+
+    `threads` are closed by who gives them, before the process ends.
+    """
+    threads = threads or Threads()
     probes = _Probes(daemon, threads)
     routes = [
         Route("/metrics", probes.metrics),
@@ -66,6 +79,7 @@ class _Probes:
 
     def __init__(self, daemon: Daemon, threads: Threads) -> None:
         self._daemon, self._threads = daemon, threads
+        self._asked: asyncio.Future[str] | None = None
 
     async def metrics(self, request: Request) -> Response:
         accept, encoding = (request.headers.get(name, "") for name in ("accept", "accept-encoding"))
@@ -77,11 +91,17 @@ class _Probes:
         return _ok_or_why(request, self._daemon.unhealthy())
 
     async def readyz(self, request: Request) -> Response:
+        # Once at a time: a store that hangs would soon have all the threads that /metrics needs.
+        if self._asked is None or self._asked.done():
+            self._asked = asyncio.ensure_future(self._threads.quick(self._unready))
+        await asyncio.wait([self._asked], timeout=READY_SECONDS)
+        return _ok_or_why(request, await self._asked if self._asked.done() else "the lake does not answer")
+
+    def _unready(self) -> str:
         try:
-            why = await self._threads.quick(self._daemon.unready)
+            return self._daemon.unready()
         except FlowauditError as error:
-            why = str(error)
-        return _ok_or_why(request, why)
+            return str(error)
 
 
 def _ok_or_why(request: Request, why: str) -> Response:

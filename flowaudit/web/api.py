@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import UTC, datetime
 from http import HTTPStatus
 from io import BytesIO
@@ -24,6 +25,8 @@ LIMITS = sql.Limits(seconds=20.0, memory="512MB", threads=1, disk="")
 """What one query may use: the jobs of the daemon come first."""
 ROWS, MOST_ROWS = 1_000, 50_000
 """Rows of a response by default, and at most."""
+MOST_BYTES = 64 << 20
+"""Bytes of those rows in memory; as text they take several times as much."""
 FORMATS = ("json", "csv")
 TOTAL = "X-Total-Rows"
 """Header with the number of rows of the whole result."""
@@ -52,7 +55,7 @@ class Api:
             given = values(report.params, asked, now)
         except ConfigError as error:
             raise HTTPException(HTTPStatus.BAD_REQUEST, str(error)) from None
-        return await self._threads.slow(self._answer, report, given, format, most)
+        return await self._threads.query(request, self._answer, report, given, format, most)
 
     def _answer(self, report: Report, given: dict[str, Any], format: str, most: int) -> Response:
         try:
@@ -60,7 +63,7 @@ class Api:
                 raise self._app.lake.missing()
             with sql.connect(self._app.lake, views=self._app.catalogue.views, limits=LIMITS) as lake:
                 table = distinct(lake.ask(report.sql, given))
-            shown, total = table.slice(0, most), table.num_rows
+            shown, total = _first(table, most), table.num_rows
             if format == "csv":
                 file = BytesIO()
                 to_csv(shown, file)
@@ -69,9 +72,19 @@ class Api:
             body = {"columns": columns, "rows": list(rows(shown)), "total": total, "truncated": total > most}
         except LakeError as error:
             raise HTTPException(HTTPStatus.SERVICE_UNAVAILABLE, str(error)) from None
+        except sql.QueryStopped as error:
+            raise HTTPException(HTTPStatus.SERVICE_UNAVAILABLE, str(error)) from None
         except QueryError as error:
             raise HTTPException(HTTPStatus.UNPROCESSABLE_ENTITY, f"{report.id}: {error}") from None
         return Response(json_text(body), media_type="application/json", headers={TOTAL: str(total)})
+
+
+def _first(table: pa.Table, most: int) -> pa.Table:
+    """Return the first rows of a table; raises QueryError where they are too large."""
+    shown = table.slice(0, most)
+    if shown.nbytes > MOST_BYTES:
+        raise QueryError(f"{shown.num_rows:,} rows are larger than {MOST_BYTES >> 20} MB: set a lower limit")
+    return shown
 
 
 def _described(name: str, report: Report) -> dict[str, Any]:
@@ -85,7 +98,7 @@ def _described(name: str, report: Report) -> dict[str, Any]:
 def _single(request: Request) -> dict[str, str]:
     """Return each parameter of a URL, once; raises HTTPException."""
     pairs = request.query_params.multi_items()
-    twice = sorted({name for name, _ in pairs if sum(name == other for other, _ in pairs) > 1})
+    twice = sorted(name for name, times in Counter(name for name, _ in pairs).items() if times > 1)
     if twice:
         raise HTTPException(HTTPStatus.BAD_REQUEST, f"{twice[0]} is given twice: choose one value")
     return dict(pairs)
@@ -98,7 +111,8 @@ def _format(text: str) -> str:
 
 
 def _limit(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and 0 < int(text[:10]) <= MOST_ROWS):
+    is_short = text.isascii() and text.isdigit() and len(text) <= len(str(MOST_ROWS))
+    if not (is_short and 0 < int(text) <= MOST_ROWS):
         raise HTTPException(HTTPStatus.BAD_REQUEST, f"limit must be a number from 1 to {MOST_ROWS:,}")
     return int(text)
 

@@ -6,6 +6,7 @@ import asyncio
 import ssl
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from ipaddress import ip_address
 from typing import Any
 
 import h11
@@ -72,9 +73,8 @@ class Connection(H11Protocol):
 
     @property
     def is_idle(self) -> bool:
-        """Whether no request on it is being answered."""
-        request = self._request
-        return request is None or request.response_complete
+        """Whether no request on it is being answered; an answer has left once its last byte has."""
+        return (self._request is None or self._request.response_complete) and not self._unsent
 
     def drop(self) -> None:
         """Close it at once."""
@@ -132,6 +132,13 @@ class Connection(H11Protocol):
         super().on_response_complete()
         self._rest()
 
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what is no request; where an answer was sent already, as to a body that is broken, just close."""
+        if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
+            super().send_400_response(msg)
+        else:
+            self.transport.close()
+
     # --- how
 
     async def _secure(self, transport: asyncio.Transport, context: ssl.SSLContext, allowed: Sequence[str]) -> None:
@@ -142,14 +149,17 @@ class Connection(H11Protocol):
             )
         except (OSError, TimeoutError) as error:  # ssl.SSLError is an OSError
             log.debug("TLS failed", error=str(error))
+            secured = None
+        if secured is None or secured.is_closing():  # asyncio tells nobody but this task
             transport.abort()
-            self.connection_lost(error)
+            self.connection_lost(None)
             return
-        if secured is None or (allowed and not _is_allowed(secured.get_extra_info("peercert"), allowed)):
+        if allowed and not _is_allowed(secured.get_extra_info("peercert"), allowed):
             log.warning("client certificate refused", reason="none of its names is in client_allowed_sans")
             transport.abort()
             return
         self._is_secured = True
+        self._limit(REQUEST_SECONDS)
         super().connection_made(secured)
         for data in self._early:
             self.data_received(data)
@@ -165,9 +175,12 @@ class Connection(H11Protocol):
         """Whether it waits for its next request: the last one came in whole, and its answer has left."""
         if self._request is None or not self.is_idle or self._accepted is None:
             return False
-        is_whole = self.conn.their_state is h11.IDLE and not self.conn.trailing_data[0]
-        unsent = self.transport.get_write_buffer_size() + self._accepted.get_write_buffer_size()
-        return is_whole and not unsent
+        return self.conn.their_state is h11.IDLE and not self.conn.trailing_data[0]
+
+    @property
+    def _unsent(self) -> int:
+        """Bytes of answers that the client has yet to take."""
+        return sum(each.get_write_buffer_size() for each in (self.transport, self._accepted) if each is not None)
 
     def _rest(self) -> None:
         """Let a connection that waits for its next request do so; uvicorn ends it after a while."""
@@ -189,5 +202,13 @@ class Connection(H11Protocol):
 
 def _is_allowed(certificate: Any, allowed: Sequence[str]) -> bool:  # noqa: ANN401  as ssl has it
     """Return whether a name of a client's certificate (DNS, IP, e-mail, URI) is among those allowed."""
-    names = {value for _, value in (certificate or {}).get("subjectAltName", ())}
-    return not names.isdisjoint(allowed)
+    names = {_name(value) for _, value in (certificate or {}).get("subjectAltName", ())}
+    return not names.isdisjoint(map(_name, allowed))
+
+
+def _name(text: object) -> object:
+    """Return an IP address as such: OpenSSL writes out the zeros of IPv6."""
+    try:
+        return ip_address(text) if isinstance(text, str) else text
+    except ValueError:
+        return text

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import re
 import time
 from collections import OrderedDict
@@ -39,9 +38,10 @@ DEFAULT_HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
 }
-NOBODY = "$2b$10$o/j6kRU3Vck2c4K0kzDKK.jpEw0ngHUjqF8A8gbbco92xe6cFaFUy"
+NOBODY = "$2b${cost}$o/j6kRU3Vck2c4K0kzDKK.jpEw0ngHUjqF8A8gbbco92xe6cFaFUy"
 """The hash that the password of an unknown user is compared with: the time taken does not tell which users exist."""
 REMEMBERED = 128
+"""Right passwords, and as many wrong ones."""
 MISDIRECTED = "only the loopback is listened on: name it, as localhost, or set basic_auth_users in [http] web_config"
 """Said where another name leads to the loopback: that of a web site, whose scripts would read what is served here."""
 
@@ -123,7 +123,9 @@ class Passwords:
     """Passwords compared with bcrypt hashes, one at a time; results are remembered, for bcrypt is slow on purpose."""
 
     def __init__(self) -> None:
-        self._known: OrderedDict[bytes, bool] = OrderedDict()
+        # Apart: a flood of wrong passwords must not push out the right ones, which would then wait in line behind it.
+        self._right: OrderedDict[bytes, None] = OrderedDict()
+        self._wrong: OrderedDict[bytes, None] = OrderedDict()
         self._salt = urandom(16)
         self._one = anyio.CapacityLimiter(1)
 
@@ -133,14 +135,16 @@ class Passwords:
         if given is None:
             return False
         user, password = given
-        expected = users.get(user, NOBODY)
+        expected = users.get(user) or NOBODY.format(cost=max(each[4:6] for each in users.values()))
         key = sha256(b"\0".join((self._salt, user.encode(), expected.encode(), password))).digest()
-        if key not in self._known:
-            right = await anyio.to_thread.run_sync(_check, password, expected.encode(), limiter=self._one)
-            self._known[key] = right and user in users
-            while len(self._known) > REMEMBERED:
-                self._known.popitem(last=False)
-        return self._known[key]
+        if key in self._right or key in self._wrong:
+            return key in self._right
+        is_right = await anyio.to_thread.run_sync(_check, password, expected.encode(), limiter=self._one)
+        known = self._right if is_right and user in users else self._wrong
+        known[key] = None
+        while len(known) > REMEMBERED:
+            known.popitem(last=False)
+        return known is self._right
 
 
 def _check(password: bytes, expected: bytes) -> bool:
@@ -157,13 +161,13 @@ def _credentials(authorization: str) -> tuple[str, bytes] | None:
     try:
         user, colon, password = base64.b64decode(text.strip(), validate=True).partition(b":")
         return (user.decode(), password) if colon else None
-    except (binascii.Error, UnicodeDecodeError):
+    except ValueError:  # neither Base64 nor UTF-8
         return None
 
 
 def _is_loopback(host: str) -> bool:
     """Return whether a Host header names this machine's loopback; HTTP/1.0 has none."""
-    name = host.rpartition(":")[0] if re.search(r":\d*$", host) else host
+    name = (host.rpartition(":")[0] if re.search(r":\d*$", host) else host).lower()
     if name in ("", "localhost") or name.endswith(".localhost"):
         return True
     try:

@@ -32,10 +32,19 @@ class Server:
     """The application at an address, served once started."""
 
     def __init__(
-        self, host: str, port: int, site: ASGIApp, file: WebConfigFile, dropped: Callable[[], None] = lambda: None
+        self,
+        host: str,
+        port: int,
+        site: ASGIApp,
+        file: WebConfigFile,
+        dropped: Callable[[], None] = lambda: None,
+        closing: Callable[[], None] = lambda: None,
     ) -> None:
-        """Take the address (port 0: any that is free); raises DaemonError where it cannot be had."""
-        self._socket = _listen(host, port)
+        """Take the address (port 0: any that is free); raises DaemonError where it cannot be had.
+
+        `closing` is called when it is to close, to end what requests wait for.
+        """
+        self._socket, self._closing = _listen(host, port), closing
         self._scheme = "http" if file.current().tls is None else "https"
         logging.getLogger("uvicorn.error").setLevel(logging.ERROR)  # an invalid request is the client's business
         self.connections = Connections(file, dropped)
@@ -74,6 +83,7 @@ class Server:
     def close(self) -> None:
         """Serve no more and let go of the address."""
         self._server.should_exit = True
+        self._closing()
         if self._thread.ident is not None:
             self._thread.join(CLOSE_SECONDS + 1)
         self._socket.close()

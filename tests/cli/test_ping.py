@@ -89,6 +89,53 @@ def test_it_knows_the_web_configuration(
     assert ready.code == (3 if mutual else 0)
 
 
+@pytest.mark.parametrize("kind", ["plain", "tls", "client certificates"])
+def test_a_web_configuration_that_became_wrong_does_not_make_the_daemon_unhealthy(
+    kind: str, run: Run, tmp_path: Path, port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The daemon goes on with what it read before: nothing may restart it, for it would not start again."""
+    authority = trustme.CA()
+    (tmp_path / "tls.pem").write_bytes(authority.issue_cert("localhost").private_key_and_cert_chain_pem.bytes())
+    (tmp_path / "ca.pem").write_bytes(authority.cert_pem.bytes())
+    tls = "tls_server_config:\n  cert_file: tls.pem\n  key_file: tls.pem\n"
+    more = "  client_auth_type: RequireAndVerifyClientCert\n  client_ca_file: ca.pem\n"
+    config = tmp_path / "web.yml"
+    config.write_text({"plain": "{}", "tls": tls, "client certificates": tls + more}[kind])
+    monkeypatch.setenv("FLOWAUDIT_HTTP__LISTEN", f"127.0.0.1:{port}")
+    monkeypatch.setenv("FLOWAUDIT_HTTP__WEB_CONFIG", str(config))
+    server = serving(tmp_path, port, Jobs(), str(config))
+    try:
+        config.write_text("nonsense: 1")
+        wrong = run("ping")
+        config.unlink()
+        gone = run("ping")
+    finally:
+        server.close()
+    assert (wrong.code, gone.code) == (0, 0)
+
+
+def test_a_stranger_without_tls_is_not_the_daemon(
+    run: Run, tmp_path: Path, port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Exit code 3 where TLS is configured and something else answers, also where a refusal is what was expected."""
+    authority = trustme.CA()
+    (tmp_path / "tls.pem").write_bytes(authority.issue_cert("localhost").private_key_and_cert_chain_pem.bytes())
+    (tmp_path / "ca.pem").write_bytes(authority.cert_pem.bytes())
+    (tmp_path / "web.yml").write_text(
+        "tls_server_config:\n  cert_file: tls.pem\n  key_file: tls.pem\n"
+        "  client_auth_type: RequireAndVerifyClientCert\n  client_ca_file: ca.pem\n"
+    )
+    monkeypatch.setenv("FLOWAUDIT_HTTP__LISTEN", f"127.0.0.1:{port}")
+    monkeypatch.setenv("FLOWAUDIT_HTTP__WEB_CONFIG", str(tmp_path / "web.yml"))
+    stranger = serving(tmp_path, port, Jobs())
+    try:
+        ended = run("ping")
+    finally:
+        stranger.close()
+    assert ended.code == 3
+    assert "no TLS there" in ended.err
+
+
 @pytest.mark.parametrize(
     ("listen", "arguments", "message"),
     [("127.0.0.1:0", (), "[http] listen has port 0"), ("127.0.0.1:9184", ("--timeout", "0s"), "--timeout is 0")],

@@ -16,7 +16,7 @@ from flowaudit.app import App
 from flowaudit.config import Config
 from flowaudit.errors import FlowauditError
 from flowaudit.model import JobStatus
-from flowaudit.web import Server, WebConfigFile, site
+from flowaudit.web import Server, Threads, WebConfigFile, site
 
 
 @dataclass
@@ -100,8 +100,9 @@ def serve(tmp_path: Path) -> Iterator[Callable[..., Running]]:
         file = WebConfigFile(str(path) if web_config else "")
         statuses: list[int] = []
         dropped: list[None] = []
-        pages = site(app, jobs or Jobs(), file, statuses.append)
-        server = Server("127.0.0.1", 0, pages, file, lambda: dropped.append(None))
+        threads = Threads()
+        pages = site(app, jobs or Jobs(), file, statuses.append, threads)
+        server = Server("127.0.0.1", 0, pages, file, lambda: dropped.append(None), threads.close)
         server.start()
         running.append(Running(server, file, statuses, dropped))
         return running[-1]

@@ -5,8 +5,12 @@ from __future__ import annotations
 import csv
 import io
 import json
+import socket
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -87,6 +91,8 @@ def test_rows_that_are_left_out_are_counted(running: Running) -> None:
         (TALKERS + "&format=parquet", 400, "format must be one of json, csv"),
         (TALKERS + "&limit=0", 400, "limit must be a number from 1 to 50,000"),
         (TALKERS + "&limit=50001", 400, "limit must be a number from 1 to 50,000"),
+        (TALKERS + "&limit=0000000001000000", 400, "limit must be a number from 1 to 50,000"),
+        (TALKERS + "&limit=" + "9" * 5000, 400, "limit must be a number from 1 to 50,000"),
         (TALKERS + "&limit=%C2%B2", 400, "limit must be a number from 1 to 50,000"),
         ("/api/v1/query/who-spoke-to", 400, "must be given"),
         ("/api/v1/query/who-spoke-to?address=192.0.2.1'%20OR%201=1", 400, "address: "),
@@ -107,6 +113,69 @@ def test_no_lake_is_not_an_empty_result(serve: Serve, tmp_path: Path) -> None:
     assert b"nowhere" in reply.body
 
 
+def own(folder: Path, name: str, sql: str) -> None:
+    """Write a report of one's own."""
+    (folder / "mine" / "reports").mkdir(parents=True, exist_ok=True)
+    (folder / "mine" / "reports" / f"{name}.sql").write_text(f'/*---\ntitle = "Own"\n---*/\n/*\nOwn.\n*/\n{sql}\n')
+
+
+@pytest.fixture
+def slow(tmp_path: Path) -> dict[str, Any]:
+    """A configuration with a report that takes minutes."""
+    own(tmp_path, "slow", "SELECT sum(hash(number.range)) AS n FROM flows, range(100000000000) number")
+    return {"queries": {"paths": [str(tmp_path / "mine")]}}
+
+
+def test_a_query_ends_where_its_client_leaves(serve: Serve, lake: Path, slow: dict[str, Any]) -> None:
+    """Dashboards leave when they are loaded again: the two queries at a time are soon those of others."""
+    running = serve(lake=lake, **slow)
+    for _ in range(4):
+        with socket.create_connection(("127.0.0.1", running.port), timeout=10) as leaving:
+            leaving.sendall(b"GET /api/v1/query/slow HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            time.sleep(0.2)
+    began = time.monotonic()
+    assert running.get(TALKERS).status == 200
+    assert time.monotonic() - began < 10
+
+
+def test_a_server_that_closes_ends_its_queries(serve: Serve, lake: Path, slow: dict[str, Any]) -> None:
+    """With 503, those that wait for their turn too."""
+    running = serve(lake=lake, **slow)
+    with ThreadPoolExecutor(3) as threads:
+        asked = [threads.submit(running.get, "/api/v1/query/slow") for _ in range(3)]
+        time.sleep(1)
+        began = time.monotonic()
+        running.server.close()
+        assert time.monotonic() - began < 5
+        assert [each.result().status for each in asked] == [503] * 3
+
+
+def test_rows_that_are_too_large_are_refused(serve: Serve, lake: Path, slow: dict[str, Any], tmp_path: Path) -> None:
+    """A response is made in memory, which the jobs need too; fewer rows of the same report are served."""
+    one = "(SELECT 1 FROM flows LIMIT 1)"
+    own(tmp_path, "large", f"SELECT repeat('x', 10_000) || number.range AS text FROM {one}, range(10_000) number")
+    running = serve(lake=lake, **slow)
+    refused = running.get("/api/v1/query/large?limit=50000")
+    assert (refused.status, b"set a lower limit" in refused.body) == (422, True)
+    assert running.get("/api/v1/query/large?limit=10").headers["x-total-rows"] == "10000"
+
+
+def test_values_that_json_and_csv_have_no_word_for(
+    serve: Serve, lake: Path, slow: dict[str, Any], tmp_path: Path
+) -> None:
+    """null, text, or the reason why not; a column's name is given once."""
+    values = r"'NaN'::DOUBLE AS a, '-inf'::DOUBLE AS a, (2::HUGEINT << 99) AS b, '\xff'::BLOB AS c, {x: [1]} AS d"
+    own(tmp_path, "odd", f"SELECT {values} FROM flows LIMIT 1")
+    own(tmp_path, "late", "SELECT TIMESTAMP '12000-01-01' AS a FROM flows LIMIT 1")
+    running = serve(lake=lake, **slow)
+    answer = json.loads(running.get("/api/v1/query/odd").body)
+    assert answer["rows"] == [{"a": None, "a_2": None, "b": 2**100, "c": "ff", "d": {"x": [1]}}]
+    assert running.get("/api/v1/query/odd?format=csv").status == 200
+    for format in ("json", "csv"):
+        late = running.get(f"/api/v1/query/late?format={format}")
+        assert (late.status, b"cannot be printed" in late.body) == (422, True)
+
+
 def test_a_query_of_ones_own_that_fails_is_named(serve: Serve, lake: Path, tmp_path: Path) -> None:
     """With status 422 and what DuckDB says; one that takes too long is ended."""
     reports = tmp_path / "mine" / "reports"
@@ -117,3 +186,11 @@ def test_a_query_of_ones_own_that_fails_is_named(serve: Serve, lake: Path, tmp_p
     reply = running.get("/api/v1/query/broken")
     assert reply.status == 422
     assert b"broken: " in reply.body
+
+
+def test_thousands_of_parameters_are_refused_at_once(running: Running) -> None:
+    """All other pages would have to wait meanwhile."""
+    page = "/api/v1/query/top-talkers?" + "&".join(f"{number:x}" for number in range(12_000))
+    began = time.process_time()
+    assert running.get(page).status == 400
+    assert time.process_time() - began < 1

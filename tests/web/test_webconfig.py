@@ -117,6 +117,7 @@ def test_an_empty_file_asks_for_nothing(text: str, tmp_path: Path) -> None:
         ("tls_config: {}", "tls_config: is not a known key, or is not supported"),
         ("basic_auth_users: {a: plain-text-password}", "basic_auth_users.a: must be a bcrypt hash"),
         ("basic_auth_users: {a: $2b$15$" + "a" * 53 + "}", "basic_auth_users.a: its bcrypt cost is above 14"),
+        ("basic_auth_users: {'a:b': $2b$10$" + "a" * 53 + "}", "basic_auth_users.a:b: must be a name without a colon"),
         ("basic_auth_users: [a]", "basic_auth_users: must be a mapping"),
         ("http_server_config: {headers: {X-Other: a}}", "http_server_config.headers.X-Other: must be one of"),
         ('http_server_config: {headers: {X-Frame-Options: "a\\nb: c"}}', "X-Frame-Options: must be one line of"),
