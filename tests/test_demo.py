@@ -116,6 +116,7 @@ def test_it_goes_on_until_ctrl_c(surroundings: dict[str, str], tmp_path: Path) -
     finally:
         process.kill()
         process.wait()
+    assert re.search(r"status page http://127\.0\.0\.1:\d+/ ", (tmp_path / "out").read_text())
     assert re.search(r"http://127\.0\.0\.1:\d+/metrics ", (tmp_path / "out").read_text())
     assert "Remove it all with" in (tmp_path / "out").read_text()
 

@@ -220,15 +220,15 @@ def _praise(records: int, planted: dict[Place, Figures]) -> str:
 def _table(console: Console, cloud: Cloud, planted: dict[Place, Figures], found: dict[Place, Figures]) -> Table:
     names = {each.id: each.workload or str(each.kind) for each in cloud.network.interfaces}
     table = Table(box=box.HORIZONTALS, padding=0, show_edge=False, show_lines=True)
-    for heading in ("workload\ninterface", "way\ndetector"):
+    for heading in ("workload\ninterface", "path\ndetector"):
         table.add_column(heading, overflow="fold")
     for heading in ("planted\nflows, bytes", "found\nflows, bytes", ""):
         table.add_column(heading, justify="right", no_wrap=True)
     for place in dict.fromkeys([*planted, *found]):
         who = f"{escape(names.get(place.interface, 'somebody'))}\n[dim]{escape(place.interface)}[/]"
-        way = f"{escape(place.path)}\n[dim]{escape(place.detector)}[/]"
+        path = f"{escape(place.path)}\n[dim]{escape(place.detector)}[/]"
         was, now = planted.get(place), found.get(place)
-        table.add_row(who, way, _told(was), _told(now), _mark(console, right=was == now))
+        table.add_row(who, path, _told(was), _told(now), _mark(console, right=was == now))
     return table
 
 
@@ -307,7 +307,7 @@ def _go_on(console: Console, cloud: Cloud, daemon: Daemon, since: datetime) -> N
 
     def started(url: str) -> None:
         console.print(f"\n[bold]4[/] the daemon goes on, with fresh flow logs every {FRESH.seconds} s, until Ctrl-C")
-        console.print(f"  {url}metrics   {url}healthz   {url}readyz\n")
+        console.print(f"  status page {url}   {url}metrics   {url}healthz   {url}readyz\n")
         traffic.start()
 
     configure(logging.INFO)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import tarfile
@@ -75,6 +76,24 @@ def test_kubernetes_takes_every_manifest(values: Path) -> None:
             kubernetes_validate.validate(manifest, KUBERNETES, strict=True)
     names = [(manifest["kind"], manifest["metadata"]["name"]) for manifest in manifests]
     assert len(names) == len(set(names))
+
+
+def test_the_readmes_examples_are_taken(tmp_path: Path) -> None:
+    """The values of README.md, alone and with those for Slack, TLS and a password, render; a misspelt key does not."""
+    text = (CHART / "README.md").read_text()
+    first, second = re.findall(r"^```yaml\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    for name, block in (("first", first), ("second", second)):
+        (tmp_path / name).write_text(block)
+    assert the("ServiceMonitor", rendered(tmp_path / "first"))["spec"]["endpoints"][0]["scheme"] == "http"
+    both = rendered(tmp_path / "first", f"--values={tmp_path / 'second'}")
+    (endpoint,) = the("ServiceMonitor", both)["spec"]["endpoints"]
+    made = set(re.findall(r"create secret generic (\S+)", text))
+    named = {endpoint["basicAuth"]["password"]["name"], endpoint["tlsConfig"]["ca"]["secret"]["name"]}
+    (container,) = pod(both)["containers"]
+    assert named | {each["secretRef"]["name"] for each in container["envFrom"]} == made
+    (tmp_path / "second").write_text(second.replace("webConfig:", "webconfig:"))
+    with pytest.raises(AssertionError, match="webconfig"):
+        rendered(tmp_path / "first", f"--values={tmp_path / 'second'}")
 
 
 # --- the pod ----------------------------------------------------------------------------------------------------------

@@ -114,6 +114,15 @@ def test_grafana_finds_its_dashboards_and_servers() -> None:
         assert SERVICES[service]["ports"][0].endswith(f":{port}")
 
 
+def test_grafana_may_run_its_plugins() -> None:
+    """The folder of Grafana's plugins allows programs: Docker mounts a tmpfs noexec unless told otherwise."""
+    options = {
+        path: given.split(",") for path, _, given in (each.partition(":") for each in SERVICES["grafana"]["tmpfs"])
+    }
+    assert "exec" in options["/var/lib/grafana"]
+    assert all("exec" not in given for path, given in options.items() if path != "/var/lib/grafana")
+
+
 # --- what the services run, without their images ----------------------------------------------------------------------
 
 
