@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from string import Formatter
 from typing import Any
@@ -48,6 +48,8 @@ WHERE start_time >= $since AND start_time < $until AND bytes > $most
 GROUP BY interface_id
 """
 GOOD = HEADER + PROSE + SELECT
+
+NOW = datetime(2026, 5, 4, tzinfo=UTC)
 
 Write = Callable[..., Path]
 
@@ -155,6 +157,22 @@ def test_a_report_needs_a_title_only(write: Write) -> None:
         "since": Param(name="since", kind="time", help="From.", default="-1d"),
         "least": Param(name="least", kind="integer", help="Most."),
     }
+
+
+def test_a_text_may_be_one_of_a_few(write: Write) -> None:
+    """Anything else is refused, as a default too: a typing error must not look like an empty result."""
+    param = '[params.state]\nkind = "{}"\nhelp = "State."\nchoices = ["open", "muted"]\ndefault = {}\n'
+    head = f'/*---\ntitle = "R"\n{param}---*/\n'
+    select = "SELECT 1 AS one WHERE $state = 'open'"
+    report = catalogue.load([write(reports__r=head.format("text", '"open"') + select)]).reports["r"]
+    assert report.params["state"].value("muted", NOW) == "muted"
+    with pytest.raises(ConfigError, match="'opne' must be one of open, muted"):
+        report.params["state"].value("opne", NOW)
+    for kind, default in (("text", '"shut"'), ("integer", "1")):
+        assert (
+            "choices: are for a text, and a default must be one of them"
+            in problems(write(reports__r=head.format(kind, default) + select))[0]
+        )
 
 
 def test_views_may_use_each_other_in_any_order(write: Write) -> None:

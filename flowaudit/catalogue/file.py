@@ -88,6 +88,7 @@ class _ParamHeader(_Header):
     kind: Literal[tuple(KINDS)]  # type: ignore[valid-type]  # the kinds stand in one place
     help: Annotated[str, Field(min_length=1)]
     default: Any = None
+    choices: _Texts = ()
 
     @model_validator(mode="after")
     def _has_a_fitting_default(self) -> Self:
@@ -98,6 +99,8 @@ class _ParamHeader(_Header):
             raise ValueError(f"default: {self.default!r} is no {KINDS[self.kind].meaning}")
         if isinstance(self.default, list) and not all(isinstance(member, str) for member in self.default):
             raise ValueError("default: is no list of text")
+        if self.choices and (self.kind != "text" or self.default not in (None, *self.choices)):
+            raise ValueError("choices: are for a text, and a default must be one of them")
         return self
 
 

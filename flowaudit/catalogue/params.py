@@ -30,12 +30,16 @@ class Kind:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Param:
-    """A parameter of a report; without a default it must be given, and the default "" stands for none at all (NULL)."""
+    """A parameter of a report; without a default it must be given, and the default "" stands for none at all (NULL).
+
+    With `choices` it is one of these texts.
+    """
 
     name: str
     kind: str
     help: str
     default: Any = None
+    choices: tuple[str, ...] = ()
 
     @property
     def required(self) -> bool:
@@ -59,6 +63,8 @@ class Param:
         """Return what text means as a value of this parameter; raises ConfigError."""
         if not text and self.default == "":
             return None
+        if self.choices and text not in self.choices:
+            raise ConfigError(f"{text!r} must be one of {', '.join(self.choices)}")
         kind = KINDS[self.kind]
         try:
             return kind.parse(text, now)
@@ -76,7 +82,7 @@ def values(params: Mapping[str, Param], given: Mapping[str, str], now: datetime)
     found: dict[str, Any] = {}
     for name, param in params.items():
         if param.required and name not in given:
-            mistakes.append(f"{name} must be given, as in --param {name}={KINDS[param.kind].examples[0]}: {param.help}")
+            mistakes.append(f"{name} must be given, as in {name}={KINDS[param.kind].examples[0]}: {param.help}")
             continue
         try:
             found[name] = param.value(given.get(name, param.written), now)

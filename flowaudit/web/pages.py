@@ -1,4 +1,4 @@
-"""Pages for people: the status, the findings, one finding. Rendered here, without scripts; nothing on them writes."""
+"""Pages for people: status, findings, one finding, reports. Rendered here, without scripts; nothing on them writes."""
 
 from __future__ import annotations
 
@@ -39,6 +39,7 @@ class Pages:
             Route("/", self.status),
             Route("/findings", self.list),
             Route("/findings/{id}", self.finding),
+            Route("/reports", self.reports),
             Route("/static/{name}", self._renderer.static),
         ]
 
@@ -93,6 +94,11 @@ class Pages:
             return self._renderer.page("several.html", HTTPStatus.MULTIPLE_CHOICES, root="../", id=id, rows=found)
         shown = details(self._app, self._findings, found[0])
         return self._renderer.page("finding.html", root="../", details=shown, row=shown.row, most_records=MOST_RECORDS)
+
+    async def reports(self, _: Request) -> Response:
+        """Return the list of reports, each with its parameters and links to its result."""
+        reports = [report for _, report in sorted(self._app.catalogue.reports.items())]
+        return self._renderer.page("reports.html", reports=reports)
 
     def _unavailable(self, error: FlowauditError, root: str = "./") -> Response:
         reason = " ".join(str(error).split())

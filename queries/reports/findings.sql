@@ -4,6 +4,7 @@ title = "Findings as they stand"
 [params.state]
 kind = "text"
 default = "open"
+choices = ["open", "muted", "resolved", "all"]
 help = "open, muted, resolved or all."
 ---*/
 /*

@@ -141,7 +141,7 @@ def test_a_value_means_what_its_kind_says(params: list[str], rows: int, run: Run
 MISTAKES = [
     (["run", "rout-history"], "there is no report 'rout-history': did you mean route-history?"),
     (["show", "xyzzy"], "there is no report 'xyzzy'; `flowaudit query list` lists all"),
-    (["run", "route-history"], "route-history: subnet must be given, as in --param subnet=subnet-0123456789abcdef0"),
+    (["run", "route-history"], "route-history: subnet must be given, as in subnet=subnet-0123456789abcdef0"),
     (["run", "top-talkers", "--param", "sinc=-1d"], "top-talkers: there is no parameter 'sinc': did you mean since?"),
     (["run", "flow-log-formats", "--param", "x=1"], "flow-log-formats: there is no parameter 'x'; there are none"),
     (["run", "top-talkers", "--param", "top=ten"], "top: 'ten' is no whole number: write 10"),
@@ -180,7 +180,7 @@ def test_all_that_is_wrong_is_said_at_once(run: Run, lake: Path) -> None:
     ended = run("--lake", lake, "query", "run", "interface-timeline", "--param", "stp=1h", "--param", "since=x")
 
     assert ended.err.startswith("error: interface-timeline: there is no parameter 'stp': did you mean step?; ")
-    assert "; interface must be given, as in --param interface=eni-0123456789abcdef0: The interface.; " in ended.err
+    assert "; interface must be given, as in interface=eni-0123456789abcdef0: The interface.; " in ended.err
     assert "; since: 'x' is no time" in ended.err
 
 

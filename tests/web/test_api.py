@@ -94,7 +94,8 @@ def test_rows_that_are_left_out_are_counted(running: Running) -> None:
         (TALKERS + "&limit=0000000001000000", 400, "limit must be a number from 1 to 50,000"),
         (TALKERS + "&limit=" + "9" * 5000, 400, "limit must be a number from 1 to 50,000"),
         (TALKERS + "&limit=%C2%B2", 400, "limit must be a number from 1 to 50,000"),
-        ("/api/v1/query/who-spoke-to", 400, "must be given"),
+        ("/api/v1/query/who-spoke-to", 400, "address must be given, as in address=192.0.2.1"),
+        ("/api/v1/query/findings?state=opne", 400, "state: 'opne' must be one of open, muted, resolved, all"),
         ("/api/v1/query/who-spoke-to?address=192.0.2.1'%20OR%201=1", 400, "address: "),
     ],
 )

@@ -32,7 +32,7 @@ RULES = {
 }
 COLOURS = {"runOnly": ["color-contrast"]}
 """What a dark page can break that a light one does not."""
-PLACES = ("/", "/findings", "leak", "missing")
+PLACES = ("/", "/findings", "/reports", "leak", "missing")
 WIDTHS = (1280, 390)
 SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 WIDER = "document.documentElement.scrollWidth - innerWidth"

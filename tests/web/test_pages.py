@@ -37,7 +37,7 @@ def empty(tmp_path: Path) -> Iterator[Browser]:
     opened.server.close()
 
 
-@pytest.fixture(params=["/", "/findings", "leak", "own", "missing", "several"])
+@pytest.fixture(params=["/", "/findings", "/reports", "leak", "own", "missing", "several"])
 def page(request: pytest.FixtureRequest, browser: Browser) -> tuple[str, http.client.HTTPMessage]:
     """Each kind of page, with its headers."""
     places: dict[str, Callable[[], str]] = {
@@ -340,6 +340,25 @@ class TestFinding:
     def test_a_path_below_a_finding_is_no_page(self, browser: Browser) -> None:
         """What is no page is said in plain text."""
         assert browser.get("/findings/a/b")[:2] == (404, "no such page\n")
+
+
+class TestReports:
+    """The list of reports."""
+
+    def test_each_has_its_parameters_and_links_to_its_result(self, browser: Browser) -> None:
+        """One that needs a parameter says which; the links of the others work."""
+        status, text, _ = browser.get("/reports")
+        document = Document(text)
+        assert status == 200
+        reports = browser.app.catalogue.reports
+        assert all(f"<code>{id}</code>" in text for id in reports)
+        links = {attributes["href"] or "" for _, attributes in document.all("a")}
+        needed = {id for id, report in reports.items() if any(each.required for each in report.params.values())}
+        assert {f"./api/v1/query/{id}?format=csv" for id in set(reports) - needed} <= links
+        assert not [link for link in links for id in needed if f"/{id}?" in link]
+        assert "needs <code>address</code>" in text
+        for link in ("findings?format=csv", "findings"):
+            assert browser.get(f"/api/v1/query/{link}")[0] == 200
 
 
 class TestSnapshots:

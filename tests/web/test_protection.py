@@ -42,7 +42,7 @@ def test_every_page_needs_the_password(browser: Browser, serve: Callable[..., Ru
     routes = [route.path for route in Pages(app, Web(app, browser.jobs), Threads()).routes]
     names = {"id": id, "name": "style.css"}
     pages = [re.sub(r"\{(\w+)\}", lambda found: names[found[1]], path) for path in routes]
-    assert {"/", "/findings", f"/findings/{id}", "/static/style.css"} == set(pages)
+    assert {"/", "/findings", "/reports", f"/findings/{id}", "/static/style.css"} == set(pages)
     for page in [*pages, f"/findings?detector={id}", f"/findings/{id[:3]}", "/api/v1/query", "/metrics", "/nothing"]:
         for reply in (running.get(page), running.get(page, Authorization=WRONG)):
             assert reply.status == 401, page
