@@ -176,9 +176,9 @@ def without_moto(tmp_path: Path) -> dict[str, str]:
 
 
 def test_without_its_extra_it_says_what_to_install(without_moto: dict[str, str], tmp_path: Path) -> None:
-    """One line names the extra; nothing is left behind."""
+    """One line names the extra, and how a checkout is installed with it; nothing is left behind."""
     command = [sys.executable, "-m", "flowaudit", "demo", "--once"]
     ran = subprocess.run(command, env=without_moto, capture_output=True, text=True, check=False)
     assert (ran.returncode, ran.stdout) == (2, "")
-    assert "pip install 'flowaudit[demo]'" in ran.stderr
+    assert "install flowaudit with the extra demo, in a checkout: pip install '.[demo]'" in " ".join(ran.stderr.split())
     assert not list(tmp_path.glob("flowaudit-demo-*"))

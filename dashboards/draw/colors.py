@@ -48,14 +48,29 @@ def titled(panel: Mapping[str, Any], name: str) -> str:
 
 
 def of_series(panel: Mapping[str, Any], name: str, taken: set[str]) -> str:
-    """Return the color of a series: an override's, else one of the palette by the name, each once while it lasts."""
-    if color := _overridden(panel, name).get("color"):
+    """Return the color of a series: an override's, else as the panel's mode says, each once while they last.
+
+    The mode is a fixed color, shades of one, or the palette by the name.
+    """
+    usual = panel["fieldConfig"]["defaults"].get("color", {})
+    if color := _overridden(panel, name).get("color", usual if usual.get("mode") == "fixed" else None):
         return hexed(color["fixedColor"])
+    if usual.get("mode") == "shades":
+        color = shade(hexed(usual["fixedColor"]), len(taken))
+        taken.add(color)
+        return color
     place = sum(ord(letter) * (31**index % 997) for index, letter in enumerate(name)) % len(PALETTE)
     order = PALETTE[place:] + PALETTE[:place]
     color = next((color for color in order if color not in taken), order[0])
     taken.add(color)
     return color
+
+
+def shade(color: str, place: int) -> str:
+    """Return a color made darker, by its place among others: all but the first, to no less than a third."""
+    part = max(1 / 3, 0.8**place)
+    red, green, blue = (round(int(color[at : at + 2], 16) * part) for at in (1, 3, 5))
+    return f"#{red:02x}{green:02x}{blue:02x}"
 
 
 def by_threshold(value: float, defaults: Mapping[str, Any]) -> str:

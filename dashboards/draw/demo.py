@@ -10,26 +10,15 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from datetime import timedelta
 from pathlib import Path
 
 from dashboards.draw.page import DrawError
+from flowaudit.cli.demo import demo
 
 ROOT = Path(__file__).parents[2]
-HURRIED = """
-from datetime import timedelta
-from flowaudit.cli import demo
-from flowaudit.config import Detector
-
-usual = demo._config
-
-def config(folder, http):
-    often = Detector(every="5s")
-    return usual(folder, http).model_copy(update={"detectors": {"internet-egress-bypasses-nat": often}})
-
-demo._config, demo.FRESH = config, timedelta(seconds=5)
-demo.demo(once=False, listen="LISTEN")
-"""
-"""`flowaudit demo` with fresh flow logs every 5 seconds, and a detector that does not wait a minute for its turn."""
+HURRIED = timedelta(seconds=5)
+"""The interval of fresh flow logs in a hurried demo."""
 START = 120
 """Seconds until the demo has to serve metrics, and Prometheus to have scraped them."""
 
@@ -80,8 +69,8 @@ def demonstrated(folder: Path, *, hurried: bool = False) -> Iterator[dict[str, s
     config.write_text(json.dumps({"global": {"scrape_interval": "1s"}, "scrape_configs": [target]}), "utf-8")
     options = [f"--config.file={config}", "--storage.tsdb.path=data", f"--web.listen-address={prometheus}"]
     with ExitStack() as stack:
-        demo = ["-c", HURRIED.replace("LISTEN", daemon)] if hurried else ["-m", "flowaudit", "demo", "--listen", daemon]
-        stack.enter_context(_running([sys.executable, *demo], folder / "demo"))
+        command = [__name__, daemon] if hurried else ["flowaudit", "demo", "--listen", daemon]
+        stack.enter_context(_running([sys.executable, "-m", *command], folder / "demo"))
         stack.enter_context(_running([program, *options], folder / "prometheus"))
         deadline = time.monotonic() + START
         while not scraped(f"http://{prometheus}"):
@@ -89,3 +78,7 @@ def demonstrated(folder: Path, *, hurried: bool = False) -> Iterator[dict[str, s
                 raise DrawError(f"the demo did not start: {(folder / 'demo' / 'log').read_text('utf-8')[-500:]}")
             time.sleep(0.5)
         yield {"prometheus": f"http://{prometheus}", "daemon": f"http://{daemon}"}
+
+
+if __name__ == "__main__":
+    sys.exit(demo(once=False, listen=sys.argv[1], fresh=HURRIED))

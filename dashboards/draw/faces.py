@@ -34,11 +34,12 @@ def numbers(panel: Panel, series: Sequence[Series], span: Span, size: Size) -> s
     """Return values side by side, as large as there is room; with names if there are several."""
     defaults = panel["fieldConfig"]["defaults"]
     filled = panel["options"]["colorMode"] == "background"
+    named = len(series) > 1 or panel["options"].get("textMode") == "value_and_name"
     wide = (size[0] - 8 * (len(series) - 1)) / len(series)
     cells = []
     for one in series:
         text, color = said(one.last, defaults, span.end)
-        name = f'<div class="name">{escape(one.name)}</div>' if len(series) > 1 else ""
+        name = f'<div class="name">{escape(one.name)}</div>' if named else ""
         tall = min((size[1] - (18 if name else 0)) * 0.5, (wide - 20) / (max(len(text), 3) * LETTER), 56)
         style = f"background:{color};color:#fff" if filled else f"color:{color}"
         value = f'<div style="font-size:{tall:.0f}px">{escape(text)}</div>'
@@ -106,6 +107,7 @@ def merged(panel: Panel, series: Sequence[Series]) -> list[Row]:
     """Return the rows that a table's transformations make of its series: kept fields, merged by labels, renamed."""
     steps = {step["id"]: step["options"] for step in panel["transformations"]}
     kept, named = steps["filterFieldsByName"]["include"]["names"], steps["organize"]["renameByName"]
+    columns = [name for name in kept if name not in steps["organize"].get("excludeByName", {})]
     several = len(panel["targets"]) > 1
     rows: dict[tuple[tuple[str, str], ...], Row] = {}
     for one in series:
@@ -116,7 +118,7 @@ def merged(panel: Panel, series: Sequence[Series]) -> list[Row]:
         value = f"Value #{one.ref}" if several else "Value"
         if value in kept:
             row[value] = one.last
-    return [{named[name]: row.get(name) for name in kept} for row in rows.values()]
+    return [{named[name]: row.get(name) for name in columns} for row in rows.values()]
 
 
 def table(panel: Panel, rows: Sequence[Row], span: Span, size: Size) -> str:
@@ -127,6 +129,7 @@ def table(panel: Panel, rows: Sequence[Row], span: Span, size: Size) -> str:
         rows = sorted(filled, key=lambda row: row[by["displayName"]], reverse=by["desc"]) + empty
     titles = list(rows[0])
     numeric = {title for title in titles if any(isinstance(row[title], int | float) for row in rows)}
+    numeric -= {title for title in titles if _override(panel, title).get("custom.align") == "left"}
     head = "".join(f"<th{_right(title, numeric)}{_width(panel, title)}>{escape(title)}</th>" for title in titles)
     fit = int(size[1] / 30) - 1
     body = "".join(

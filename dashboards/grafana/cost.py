@@ -4,14 +4,16 @@ from grafana_foundation_sdk.builders.dashboard import Dashboard
 
 from dashboards.grafana.frame import daemons, framed, typed
 from dashboards.grafana.labels import SERVICES
-from dashboards.grafana.panels import Column, Face, Panel, Query, lines, number, rows
+from dashboards.grafana.panels import Column, Face, Panel, Query, lines, number, rows, shaded
 from dashboards.grafana.terms import either
 
-# Gateway endpoints are free and serve these two; interface endpoints serve AWS's other services.
+# Gateway endpoints are free and serve these two; interface endpoints serve AWS's other services. None serves `none`.
 GATEWAY = 'service=~"S3|DYNAMODB"'
 INTERFACE = 'service!~"S3|DYNAMODB|none"'
 AWS = 'service!="none"'
 MONTH = "/ $__range_s * 2592000"
+HOURS = 720
+"""Hours in a month of 30 days."""
 SENT_ONLY = "Sent bytes only: NAT gateways also charge for what is received, so the truth is higher."
 
 
@@ -26,9 +28,15 @@ def gigabytes(services: str) -> str:
     return f"{either(f'sum({nat(services)})')} / 1e9"
 
 
+def by_service(services: str) -> str:
+    """Return the expression for bytes through NAT gateways of each service that has any."""
+    return f"(sum by (service) ({nat(services)}) > 0)"
+
+
 BY_GATEWAY, BY_INTERFACE = gigabytes(GATEWAY), gigabytes(INTERFACE)
-HOURS = "$__range_s / 3600 * $endpoint_interfaces * $endpoint_hour"
-ENDPOINT = f"{BY_INTERFACE} * $endpoint_price + {HOURS}"
+ZONES = f"$endpoint_zones * $endpoint_hour * {HOURS}"
+ENDPOINTS = f"{BY_INTERFACE} * $endpoint_price {MONTH} + {either(f'count({by_service(INTERFACE)})')} * {ZONES}"
+SAVED = f"({gigabytes(AWS)} * $nat_price {MONTH} - ({ENDPOINTS}))"
 
 
 def summary() -> list[Panel]:
@@ -64,59 +72,64 @@ def summary() -> list[Panel]:
             Face(
                 3,
                 "Interface endpoints instead, a month",
-                "What interface endpoints would take in 30 days like this range for the other services: per GB, and "
-                "per hour for Endpoint interfaces. flowaudit query run aws-services-over-nat names the services.",
+                "What interface endpoints would take in 30 days like this range, for services other than S3 and "
+                "DynamoDB that have traffic: one for each service, in each zone, per hour and per GB. AMAZON, which "
+                "is several services, counts as one. flowaudit query run aws-services-over-nat names them.",
                 "currencyUSD",
                 6,
                 4,
                 decimals=2,
             ),
-            Query(f"({ENDPOINT}) {MONTH}", "interface endpoints"),
+            Query(ENDPOINTS, "interface endpoints"),
         ),
         number(
             Face(
                 4,
                 "Saved in a month",
-                "NAT's price less that of endpoints, for 30 days like this range. Below 0: interface endpoints cost "
-                "more than they save; create the gateway endpoint only.",
+                "NAT's price for bytes to AWS services less that of endpoints, for 30 days like this range. More "
+                "expensive: interface endpoints cost more than they save; create the gateway endpoint only. Bytes to "
+                "others than AWS stay with NAT.",
                 "currencyUSD",
                 6,
                 4,
-                steps=((None, "text"), (0.01, "green")),
+                steps=((None, "orange"), (0, "text"), (0.01, "green")),
                 decimals=2,
             ),
-            Query(f"({gigabytes(AWS)} * $nat_price - ({ENDPOINT})) {MONTH}", "saved"),
+            Query(f"{SAVED} >= 0", "saved"),
+            Query(f"{SAVED} < 0", "more expensive"),
+            named=True,
         ),
     ]
 
 
 def services() -> list[Panel]:
     """Return the same by service."""
-    by_service = f"(sum by (service) ({nat(AWS)}) > 0)"
     return [
-        lines(
-            Face(
-                10,
-                "Bytes through NAT by service",
-                "What workloads send through NAT gateways. What goes to others than AWS no endpoint carries.",
-                "Bps",
-                24,
-                9,
-            ),
-            Query(
-                "sum by (service) (rate(flowaudit_collect_nat_bytes_total{$selector}[$__rate_interval])) > 0",
-                "{{service}}",
-            ),
-            stacked=True,
-            labels=SERVICES,
-            interval="5m",
+        shaded(
+            lines(
+                Face(
+                    10,
+                    "Bytes through NAT by service",
+                    "What workloads send through NAT gateways. What goes to others than AWS no endpoint carries.",
+                    "Bps",
+                    24,
+                    9,
+                ),
+                Query(
+                    "sum by (service) (rate(flowaudit_collect_nat_bytes_total{$selector}[$__rate_interval])) > 0",
+                    "{{service}}",
+                ),
+                stacked=True,
+                labels=SERVICES,
+                interval="5m",
+            )
         ),
         rows(
             Face(
                 12,
                 "Price by service",
-                "What each service costs through NAT in 30 days like this range, and what an endpoint takes per GB. "
-                f"{SENT_ONLY}",
+                "What each service costs through NAT in 30 days like this range, and what its endpoint would take, "
+                f"per hour in each zone and per GB; 0: a gateway endpoint. {SENT_ONLY}",
                 "currencyUSD",
                 24,
                 5,
@@ -126,14 +139,11 @@ def services() -> list[Panel]:
                 "service": Column("Service"),
                 "Value #A": Column("Bytes", "decbytes"),
                 "Value #B": Column("NAT, a month", "currencyUSD", decimals=2),
-                "Value #C": Column("Endpoint without hours, a month", "currencyUSD", decimals=2),
+                "Value #C": Column("Endpoint, a month", "currencyUSD", decimals=2),
             },
-            Query(by_service),
-            Query(f"{by_service} / 1e9 * $nat_price {MONTH}"),
-            Query(
-                f"(sum by (service) ({nat(GATEWAY)}) > 0) * 0\n"
-                f"or (sum by (service) ({nat(INTERFACE)}) > 0) / 1e9 * $endpoint_price {MONTH}"
-            ),
+            Query(by_service(AWS)),
+            Query(f"{by_service(AWS)} / 1e9 * $nat_price {MONTH}"),
+            Query(f"{by_service(GATEWAY)} * 0\nor {by_service(INTERFACE)} / 1e9 * $endpoint_price {MONTH} + {ZONES}"),
             sort="Bytes",
         ),
     ]
@@ -148,8 +158,13 @@ def cost() -> Dashboard:
     for name, label, value, description in (
         ("nat_price", "NAT, USD per GB", "0.045", "What a NAT gateway takes for a GB; 0.045 in us-east-1."),
         ("endpoint_price", "Endpoint, USD per GB", "0.01", "What an interface endpoint takes for a GB."),
-        ("endpoint_hour", "Endpoint, USD per hour", "0.01", "What an endpoint takes in one zone for an hour."),
-        ("endpoint_interfaces", "Endpoint interfaces", "2", "Interface endpoints times zones that you would create."),
+        (
+            "endpoint_hour",
+            "Endpoint, USD per hour",
+            "0.01",
+            "What an interface endpoint takes in one zone for an hour.",
+        ),
+        ("endpoint_zones", "Availability Zones", "2", "Zones in which each interface endpoint would be."),
     ):
         board.with_variable(typed(name, label, value, description))
     for panel in (*summary(), *services()):

@@ -113,6 +113,7 @@ def http() -> list[Panel]:
                 4,
                 steps=((None, "red"), (1, "green")),
                 mappings=valid,
+                runbook="FlowauditWebConfigInvalid",
             ),
             Query("flowaudit_web_config_last_reload_successful{$selector}", "{{instance}}"),
         ),

@@ -152,7 +152,8 @@ def _more() -> list[Panel]:
             Face(
                 4,
                 "New destinations",
-                "Public destinations of the range that are new since 15 days before. Known to 0: new to all.",
+                "Public destinations of the range to which the workload sent nothing before, in the last 15 days. "
+                "Seen before by: how many other workloads sent there in that time; 0: new to all.",
                 "string",
                 14,
                 10,
@@ -165,7 +166,7 @@ def _more() -> list[Panel]:
                 "path": PATH,
                 "bytes": BYTES,
                 "first_seen": FIRST,
-                "known_to": Column("Known to", "short", width=90),
+                "known_to": Column("Seen before by", "short", width=120),
             },
             sort="Bytes",
             **SPAN,

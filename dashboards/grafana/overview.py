@@ -23,6 +23,12 @@ from dashboards.grafana.trust import covered, newest
 
 CRITICAL = '{$selector,severity="critical"}'
 
+# A table sorts numbers by size, and words by the alphabet.
+RANKS = {severity: place for place, severity in enumerate(reversed(list(SEVERITIES)), 1)}
+RANKED = tuple(word(rank, SEVERITIES[severity].text, SEVERITIES[severity].color) for severity, rank in RANKS.items())
+RANK = "\nor ".join(
+    f'(flowaudit_findings_open{{$selector,severity="{severity}"}} > 0) * 0 + {rank}' for severity, rank in RANKS.items()
+)
 DRILL_DOWN = (
     "/d/flowaudit-workload?${__url_time_range}&${datasource:queryparam}&${job:queryparam}&${instance:queryparam}"
     "&var-workload=${__field.labels.workload}"
@@ -163,7 +169,7 @@ def details() -> list[Panel]:
                 empty="no open finding",
             ),
             {
-                "severity": Column("Severity", labels=SEVERITIES, width=80),
+                "Value #D": Column("Severity", "none", RANKED, width=80, left=True),
                 "detector": Column("Detector"),
                 "instance": Column("Daemon", width=130),
                 "Value #A": Column("Open", "short", width=55),
@@ -178,8 +184,9 @@ def details() -> list[Panel]:
                     "flowaudit_findings_open_since_timestamp_seconds{$selector} * 1000",
                 )
             ),
+            Query(RANK),
             sort="Severity",
-            least=True,
+            apart=("severity",),
         ),
         bars(
             Face(

@@ -27,6 +27,8 @@ SPACED = {"regex": r"/_(?=[a-z0-9_]*\)?$)/g", "renamePattern": " "}
 
 Steps = tuple[tuple[float | None, str], ...]
 NEUTRAL: Steps = ((None, "text"),)
+NEUTRAL_COLOR = "blue"
+"""Of what is neither good nor bad: colors of the palette would look like those of paths and severities."""
 ANY_IS_BAD: Steps = ((None, "green"), (1, "red"))
 ANY_IS_ODD: Steps = ((None, "green"), (1, "orange"))
 Panel = stat.Panel | gauge.Panel | timeseries.Panel | bargauge.Panel | table.Panel
@@ -65,7 +67,7 @@ class Face:
     runbook: str = ""
 
 
-def word(value: int, text: str, color: str) -> model.ValueMapping:
+def word(value: int, text: str, color: str | None) -> model.ValueMapping:
     """Return the mapping of one value to a word."""
     return model.ValueMap({str(value): model.ValueMappingResult(text, color)})
 
@@ -138,11 +140,13 @@ def _asked(panel: Panel, queries: tuple[Query, ...], *, instant: bool, as_table:
         panel.with_target(target)
 
 
-def number(face: Face, *queries: Query, background: bool = False) -> Panel:
-    """Return a panel of current values, one for each daemon."""
+def number(face: Face, *queries: Query, background: bool = False, named: bool = False) -> Panel:
+    """Return a panel of current values, one for each daemon; `named`: the name of even a single one is shown."""
     panel = stat.Panel().graph_mode(of.BigValueGraphMode.NONE)
     panel.color_mode(of.BigValueColorMode.BACKGROUND if background else of.BigValueColorMode.VALUE)
     panel.reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]))
+    if named:
+        panel.text_mode(of.BigValueTextMode.VALUE_AND_NAME)
     if any("{{instance}}" in query.legend for query in queries):
         panel.data_links([link("Status page of ${__field.labels.instance}", "http://${__field.labels.instance}/")])
     _asked(panel, queries, instant=True)
@@ -161,7 +165,7 @@ def bars(face: Face, *queries: Query, leads: build.DashboardLink | None = None, 
     """Return a panel of horizontal bars, the longest first; a click on one opens what it leads to."""
     panel = bargauge.Panel().orientation(of.VizOrientation.HORIZONTAL).display_mode(of.BarGaugeDisplayMode.BASIC)
     panel.reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]))
-    panel.color_scheme(build.FieldColor().mode(model.FieldColorModeId.PALETTE_CLASSIC_BY_NAME))
+    panel.color_scheme(build.FieldColor().mode(model.FieldColorModeId.FIXED).fixed_color(NEUTRAL_COLOR))
     if leads:
         panel.data_links([leads])
     if spaced:
@@ -203,11 +207,17 @@ def lines(
     return _dressed(panel, face)
 
 
+def shaded(panel: Panel) -> Panel:
+    """Return a panel whose series, without a color of their own, have shades of one that is neither good nor bad."""
+    return panel.color_scheme(build.FieldColor().mode(model.FieldColorModeId.SHADES).fixed_color(NEUTRAL_COLOR))
+
+
 @dataclass(frozen=True)
 class Column:
     """A column of a table: its title, unit, and values that are shown as words, by `mappings` or `labels`.
 
-    Columns without a `width`, in pixels, share what the others leave; `wraps`: a long text takes several lines.
+    Columns without a `width`, in pixels, share what the others leave; `wraps`: a long text takes several lines;
+    `left`: numbers are aligned as words are, since they are shown as words.
     """
 
     title: str
@@ -217,6 +227,7 @@ class Column:
     width: int | None = None
     wraps: bool = False
     labels: Labels | None = None
+    left: bool = False
 
     def properties(self) -> list[model.DynamicConfigValue]:
         """Return how Grafana is told of it."""
@@ -229,6 +240,8 @@ class Column:
             given["custom.cellOptions"] = {"type": "color-text"}
         if self.wraps:
             given["custom.cellOptions"] = {"type": "auto", "wrapText": True}
+        if self.left:
+            given["custom.align"] = "left"
         if self.decimals is not None:
             given["decimals"] = self.decimals
         if self.width is not None:
@@ -236,14 +249,25 @@ class Column:
         return [model.DynamicConfigValue(name, value) for name, value in given.items()]
 
 
-def rows(face: Face, columns: dict[str, Column], *queries: Query, sort: str, least: bool = False) -> Panel:
+def rows(
+    face: Face,
+    columns: dict[str, Column],
+    *queries: Query,
+    sort: str,
+    least: bool = False,
+    apart: tuple[str, ...] = (),
+) -> Panel:
     """Return a table: the labels that `columns` names, and the value of each query as `Value #A`, `Value #B` ….
 
-    The largest of the column `sort` is first, or the least.
+    The largest of the column `sort` is first, or the least. Labels that tell rows `apart` are not shown.
     """
     order = {name: place for place, name in enumerate(columns)}
-    kept = {"include": {"names": list(columns)}}
-    named = {"indexByName": order, "renameByName": {name: column.title for name, column in columns.items()}}
+    kept = {"include": {"names": [*columns, *apart]}}
+    named = {
+        "excludeByName": dict.fromkeys(apart, True),
+        "indexByName": order,
+        "renameByName": {name: column.title for name, column in columns.items()},
+    }
     panel = _table(columns.values(), sort, least=least)
     # First, as series whose names differ would not be merged.
     panel.with_transformation(model.DataTransformerConfig("filterFieldsByName", options=kept))

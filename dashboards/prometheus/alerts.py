@@ -227,6 +227,13 @@ ITSELF = (
         "No target matches $selector: it is missing from the scrape configuration or service discovery. No leak would "
         "raise an alert.",
     ),
+    Alert(
+        "FlowauditWebConfigInvalid",
+        "flowaudit_web_config_last_reload_successful{$selector} == 0",
+        "A change of the web configuration file has no effect.",
+        "{{ $labels.instance }}: the web configuration file was changed and cannot be used; the previous users, "
+        "certificate and limits stay in use. The daemon's log has the reason. Next: flowaudit check",
+    ),
     *(
         Alert(
             "FlowauditUnexpectedFailure",

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 PAST = timedelta(minutes=10)
 FRESH = timedelta(seconds=30)
-"""How much traffic one go of fresh flow logs holds, and how often they are written."""
+"""How often fresh flow logs are written, unless another interval is given."""
 PORT = 9184
 EVENTS = "findings.ndjson"
 """The file that the demo's sink writes."""
@@ -61,11 +61,12 @@ Figures = tuple[int, int]
 """Flows and bytes."""
 
 
-def demo(*, once: bool, listen: str | None = None) -> int:
+def demo(*, once: bool, listen: str | None = None, fresh: timedelta = FRESH) -> int:
     """Show the main job and return an exit code: 3 if what was found is not what was planted.
 
-    `listen` is the address of metrics and health; without it a free port of the loopback. Raises ConfigError where it
-    is no address, or the emulated cloud is not installed.
+    `listen` is the address of metrics and health; without it a free port of the loopback. `fresh` is the interval at
+    which flow logs with fresh traffic are written, and searched for leaks. Raises ConfigError where `listen` is no
+    address, or the emulated cloud is not installed.
     """
     http = _http(listen)
     console = Console(highlight=False, soft_wrap=True)
@@ -73,7 +74,7 @@ def demo(*, once: bool, listen: str | None = None) -> int:
     with _emulated_cloud():
         folder = Path(mkdtemp(prefix="flowaudit-demo-"))
         console.print("[bold]1[/] a VPC, built in AWS's mock inside this process")
-        cloud, app = _cloud(), App(_config(folder, http))
+        cloud, app = _cloud(), App(_config(folder, http, fresh))
         until = datetime.now(UTC).replace(second=0, microsecond=0)
         records = cloud.traffic(Window(until - PAST, until))
         _describe(console, cloud, records, _write(cloud, records))
@@ -89,7 +90,7 @@ def demo(*, once: bool, listen: str | None = None) -> int:
             console.print(escape(line), style="red" if troubles else "green")
         _what_next(console, app, folder, findings)
         if not once and not daemon.stop.is_set():
-            _go_on(console, cloud, daemon, until)
+            _go_on(console, cloud, daemon, until, fresh)
         console.print(f"Remove it all with: [bold]rm -r {escape(str(folder))}[/]")
     return FlowauditError.exit_code if troubles else 0
 
@@ -104,7 +105,10 @@ def _emulated_cloud() -> Iterator[None]:
         import numpy as np  # noqa: F401, the simulator's
         from moto.server import ThreadedMotoServer
     except ImportError as error:
-        message = f"the demo needs AWS's mock, and {error.name} is not installed: pip install 'flowaudit[demo]'"
+        message = (
+            f"the demo needs AWS's mock, and {error.name} is not installed: install flowaudit with the extra demo, "
+            "in a checkout: pip install '.[demo]'"
+        )
         raise ConfigError(message) from error
     logging.getLogger("werkzeug").setLevel(logging.CRITICAL)  # what the mock lacks, it says in tracebacks
     server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
@@ -147,7 +151,7 @@ def _write(cloud: Cloud, records: pa.Table) -> list[str]:
     return keys
 
 
-def _config(folder: Path, http: Http) -> Config:
+def _config(folder: Path, http: Http, fresh: timedelta) -> Config:
     from flowaudit.simulate.cloud import BUCKET
 
     return Config.model_validate(
@@ -155,6 +159,7 @@ def _config(folder: Path, http: Http) -> Config:
             "lake": {"uri": str(folder / "lake")},
             "sources": [{"type": "s3", "uri": f"s3://{BUCKET}/"}],
             "schedule": {"discover": "30s", "collect": "10s", "detect": "10s", "coverage": "30s"},
+            "detectors": {detector: {"every": f"{fresh.total_seconds():.0f}s"} for detector in EXPECTED.values()},
             "sinks": [{"type": "ocsf", "name": "siem", "uri": str(folder / EVENTS)}],
             "http": http.model_dump(),
         }
@@ -292,13 +297,13 @@ def _program() -> str:
     return "flowaudit" if activated else shlex.quote(str(Path(sys.prefix, "bin", "flowaudit")))
 
 
-def _go_on(console: Console, cloud: Cloud, daemon: Daemon, since: datetime) -> None:
+def _go_on(console: Console, cloud: Cloud, daemon: Daemon, since: datetime, fresh: timedelta) -> None:
     """Run the daemon, with fresh traffic, until a signal comes."""
     over = Event()
 
     def write() -> None:
         last = since
-        while not over.wait(FRESH.total_seconds()):
+        while not over.wait(fresh.total_seconds()):
             now = datetime.now(UTC).replace(microsecond=0)
             _write(cloud, cloud.traffic(Window(last, now)))
             last = now
@@ -306,7 +311,7 @@ def _go_on(console: Console, cloud: Cloud, daemon: Daemon, since: datetime) -> N
     traffic = Thread(target=write, name="traffic", daemon=True)
 
     def started(url: str) -> None:
-        console.print(f"\n[bold]4[/] the daemon goes on, with fresh flow logs every {FRESH.seconds} s, until Ctrl-C")
+        console.print(f"\n[bold]4[/] the daemon goes on, with fresh flow logs every {fresh.seconds} s, until Ctrl-C")
         console.print(f"  status page {url}   {url}metrics   {url}healthz   {url}readyz\n")
         traffic.start()
 

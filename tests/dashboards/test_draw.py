@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import shutil
 import subprocess
 import sys
@@ -20,7 +21,7 @@ from PIL import Image
 from dashboards.draw import faces
 from dashboards.draw.answers import Series, Span, filled, opened
 from dashboards.draw.charts import stacked, ticks
-from dashboards.draw.colors import by_threshold, hexed, mapped
+from dashboards.draw.colors import NAMED, by_threshold, hexed, mapped, of_series
 from dashboards.draw.page import CHROMIUM, SCRIPT, page, photograph
 from dashboards.draw.units import FORMATS, shown
 from tests.dashboards.panels import Panel, dashboards, panels
@@ -144,11 +145,54 @@ def test_a_threshold_colors_from_its_value_on(value: float, color: str) -> None:
 
 def test_a_table_merges_its_queries() -> None:
     """Rows of equal labels are one, values become columns by their titles, other labels go."""
-    row = {"severity": "critical", "detector": "d", "instance": "a"}
-    series = [Series("", row | {"job": "x"}, ((NOW, value),), ref) for ref, value in (("A", 1), ("B", 5e6), ("C", 9))]
+    series = [*_found("critical", 1, 5e6, 9, 4), *_found("low", 2, 6e6, 8, 1)]
     assert faces.merged(panel("overview", 13), series) == [
-        {"Severity": "critical", "Detector": "d", "Daemon": "a", "Open": 1, "Bytes": 5e6, "Since": 9}
+        {"Severity": 4, "Detector": "d", "Daemon": "a", "Open": 1, "Bytes": 5e6, "Since": 9},
+        {"Severity": 1, "Detector": "d", "Daemon": "a", "Open": 2, "Bytes": 6e6, "Since": 8},
     ]
+
+
+def _found(severity: str, *values: float) -> list[Series]:
+    """Return the series of a row of the table of findings, a value for each query."""
+    labels = {"severity": severity, "detector": "d", "instance": "a", "job": "x"}
+    return [Series("", labels, ((NOW, value),), ref) for ref, value in zip("ABCD", values, strict=True)]
+
+
+def test_severities_are_sorted_by_rank_and_shown_as_words() -> None:
+    """The most severe is first, and low comes after medium; the rank is a colored word on the left."""
+    series = [
+        one for rank, name in enumerate(("low", "medium", "high", "critical"), 1) for one in _found(name, 1, 1, 1, rank)
+    ]
+    drawn = faces.table(panel("overview", 13), faces.merged(panel("overview", 13), series), SPAN, (800, 400))
+    words = re.findall(r'<td style="color:(#\w+)">(\w+)</td>', drawn)
+    assert words == [("#f2495c", "critical"), ("#ff9830", "high"), ("#fade2a", "medium"), ("#5794f2", "low")]
+    assert re.search(r"<th(?! class)[^>]*>Severity", drawn)
+
+
+def test_bars_are_in_one_color() -> None:
+    """What is neither good nor bad has none of the colors of severities, but blue."""
+    for board, number in (("overview", 12), ("health", 304)):
+        series = [Series(name, {}, ((NOW, 1.0),)) for name in ("one", "two", "fraud-training (training job)")]
+        drawn = faces.bars(panel(board, number), series, SPAN, (800, 400))
+        assert set(re.findall(r"#[0-9a-f]{6}", drawn)) == {NAMED["blue"]}
+
+
+def test_services_are_in_shades_of_one_color() -> None:
+    """Services are told apart by shades of blue, and what goes to others than AWS is gray."""
+    taken: set[str] = set()
+    colors = [of_series(panel("cost", 10), name, taken) for name in ("S3", "KINESIS", "EC2", "none")]
+    assert colors == [NAMED["blue"], "#4676c2", "#385f9b", "#8e8e8e"]
+
+
+@pytest.mark.parametrize(
+    ("value", "name", "color"),
+    [(27.84, "saved", "#73bf69"), (0, "saved", "#ccccdc"), (-14.4, "more expensive", "#ff9830")],
+)
+def test_what_is_more_expensive_is_said(value: float, name: str, color: str) -> None:
+    """The money that endpoints save has its sign in words and in color."""
+    drawn = faces.numbers(panel("cost", 4), [Series(name, {}, ((NOW, value),))], SPAN, (300, 100))
+    assert f">{name}<" in drawn
+    assert f"color:{color}" in drawn
 
 
 def test_a_table_is_sorted_and_escaped() -> None:

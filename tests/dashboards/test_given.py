@@ -252,32 +252,76 @@ CASES = (
             of("cost", 1): {"": 90 * 0.045 * 720},
             of("cost", 2): {"": 60 * 0.045 * 720},
             of("cost", 3): {"": (30 * 0.01 + 2 * 0.01) * 720},
-            of("cost", 4): {"": (90 * 0.045 - 30 * 0.01 - 2 * 0.01) * 720},
+            of("cost", 4, "A"): {"": (90 * 0.045 - 30 * 0.01 - 2 * 0.01) * 720},
+            of("cost", 4, "B"): {},
             of("cost", 12, "B"): {'service="S3"': 1944, 'service="KINESIS"': 972},
-            of("cost", 12, "C"): {'service="S3"': 0, 'service="KINESIS"': 216},
+            of("cost", 12, "C"): {'service="S3"': 0, 'service="KINESIS"': 216 + 14.4},
         },
     ),
     Case(
-        "prices are variables",
+        "prices, and the number of zones, are variables",
         MIXED,
         {
             of("cost", 1): {"": 90 * 0.1 * 720},
-            of("cost", 3): {"": (30 * 0.02 + 10 * 0.05) * 720},
-            of("cost", 4): {"": (90 * 0.1 - 30 * 0.02 - 10 * 0.05) * 720},
+            of("cost", 3): {"": (30 * 0.02 + 3 * 0.05) * 720},
+            of("cost", 4): {"": (90 * 0.1 - 30 * 0.02 - 3 * 0.05) * 720},
             of("cost", 12, "B"): {'service="S3"': 4320, 'service="KINESIS"': 2160},
-            of("cost", 12, "C"): {'service="S3"': 0, 'service="KINESIS"': 432},
+            of("cost", 12, "C"): {'service="S3"': 0, 'service="KINESIS"': 432 + 108},
         },
-        {"nat_price": "0.1", "endpoint_price": "0.02", "endpoint_hour": "0.05", "endpoint_interfaces": "10"},
+        {"nat_price": "0.1", "endpoint_price": "0.02", "endpoint_hour": "0.05", "endpoint_zones": "3"},
     ),
     Case(
-        "without bytes through NAT gateways endpoints only cost",
-        {},
+        "traffic that gateway endpoints carry needs no interface endpoint, and costs nothing with one",
+        through_nat(S3=1, DYNAMODB=0.5, KINESIS=0, none=9),
         {
-            of("cost", 1): {"": 0},
-            of("cost", 2): {"": 0},
-            of("cost", 3): {"": 14.4},
-            of("cost", 4): {"": -14.4},
-            of("cost", 12, "B"): {},
+            of("cost", 1): {"": 90 * 0.045 * 720},
+            of("cost", 2): {"": 90 * 0.045 * 720},
+            of("cost", 3): {"": 0},
+            of("cost", 4, "A"): {"": 90 * 0.045 * 720},
+            of("cost", 4, "B"): {},
+            of("cost", 12, "C"): {'service="S3"': 0, 'service="DYNAMODB"': 0},
+        },
+    ),
+    Case(
+        "each service with traffic needs an endpoint of its own; where that costs more than NAT, it is more expensive",
+        through_nat(KINESIS=0.001, CODEBUILD=0.001) | through_nat(S3=0),
+        {
+            of("cost", 1): {"": 0.12 * 0.045 * 720},
+            of("cost", 3): {"": (0.12 * 0.01 + 2 * 2 * 0.01) * 720},
+            of("cost", 4, "A"): {},
+            of("cost", 4, "B"): {"": (0.12 * 0.045 - 0.12 * 0.01 - 2 * 2 * 0.01) * 720},
+        },
+    ),
+    Case(
+        "an endpoint for a service is one, however many daemons count its bytes",
+        {
+            f'flowaudit_collect_nat_bytes_total{{{who},service="KINESIS"}}': grows(by)
+            for who, by in ((A, 0.5e9), (B, 1e9))
+        },
+        {of("cost", 3): {"": (90 * 0.01 + 2 * 0.01) * 720}},
+    ),
+    Case(
+        "bytes to others than AWS are not saved by any endpoint",
+        through_nat(none=9),
+        {of("cost", number): {"": 0} for number in (1, 2, 3, 4)} | {of("cost", 12, ref): {} for ref in "ABC"},
+    ),
+    Case(
+        "without bytes through NAT gateways there is nothing to pay, and nothing to save",
+        {},
+        {of("cost", number): {"": 0} for number in (1, 2, 3, 4)} | {of("cost", 12, "B"): {}, of("cost", 4, "B"): {}},
+    ),
+    Case(
+        "severities are ranked, critical highest; a detector without open findings is left out",
+        {
+            f'flowaudit_findings_open{{{A},detector="{severity}",severity="{severity}"}}': still(7)
+            for severity in ("low", "medium", "high", "critical")
+        }
+        | {f'flowaudit_findings_open{{{A},detector="none",severity="critical"}}': still(0)},
+        {
+            of("overview", 13, "D"): {
+                f'{A},detector="{severity}",severity="{severity}"': rank
+                for rank, severity in enumerate(("low", "medium", "high", "critical"), 1)
+            }
         },
     ),
 )

@@ -132,11 +132,12 @@ def test_every_value_has_a_label(table: labels.Labels, values: set[str]) -> None
 
 
 def test_severities_are_colored() -> None:
-    """Each column Severity shows critical red, by a cell that is colored."""
+    """Each column Severity shows critical red, by a cell that is colored, whether it has words or their ranks."""
+    values: dict[str, str | float] = {"flowaudit-findings 1": "critical", "flowaudit-overview 13": 4}
     found = columns("Severity")
-    assert len(found) == 2
+    assert len(found) == len(values)
     for where, properties in found:
-        assert mapped("critical", properties["mappings"]) == ("critical", NAMED["red"]), where
+        assert mapped(values[where], properties["mappings"]) == ("critical", NAMED["red"]), where
         assert properties["custom.cellOptions"] == {"type": "color-text"}, where
 
 
