@@ -333,7 +333,6 @@ BAD = {
     "[[sinks]]\ntype = 'ocsf'\nuri = 'x'\n[[sinks]]\ntype = 'ocsf'\nuri = 'y'": (
         "sinks: two sinks have the name 'ocsf': give each its own name"
     ),
-    "[setup]": "setup: is not supported in this version: remove it",
 }
 
 
