@@ -24,11 +24,14 @@ def check(ctx: typer.Context, format: FormatOption = Format.TABLE) -> None:
     Tells all mistakes at once, and asks nothing of AWS.
     """
     from flowaudit.config import no_effect, web
+    from flowaudit.setup import template
 
     app, now = app_of(ctx), datetime.now(UTC)
     if app.config.http.web_config:
         web.load(Path(app.config.http.web_config))
     catalogue = app.catalogue.sound()
+    if "setup" in app.config.model_fields_set:
+        template(app.config.setup)
     for key in no_effect(app.config):
         say(f"warning: {key} has no effect in this version")
     for mute in app.mutes:

@@ -46,7 +46,10 @@ LINUX_REPOSITORIES: Mapping[str, tuple[str, ...]] = {
 }
 """The buckets of the Amazon Linux repositories: those of AWS's guide, and those that are in use today."""
 
-LOG_GROUP_RETENTION = (1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653)  # fmt: skip
+LOG_GROUP_RETENTION = (
+    *(1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731),
+    *(1096, 1827, 2192, 2557, 2922, 3288, 3653),
+)
 """The days that CloudWatch Logs accepts: PutRetentionPolicy."""
 
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,30}[a-z0-9]", re.ASCII)
@@ -114,7 +117,9 @@ def _principal(value: str) -> str:
 
 def _tags(value: Mapping[str, str]) -> Mapping[str, str]:
     if wrong := [key for key, text in value.items() if not _TAG_KEY.fullmatch(key) or not _TAG_VALUE.fullmatch(text)]:
-        raise ValueError(f"{wrong[0]!r}: keys and values are letters, digits, spaces and +-=._:/@, without aws: in front")
+        raise ValueError(
+            f"{wrong[0]!r}: keys and values are letters, digits, spaces and +-=._:/@, without aws: in front"
+        )
     if taken := {"Name", "flowaudit:setup"} & set(value):
         raise ValueError(f"{min(taken)!r} is set by flowaudit itself: remove it")
     if len(value) > _MOST_TAGS:
@@ -219,7 +224,9 @@ class BucketPolicy(Section):
     @model_validator(mode="after")
     def _has_a_key(self) -> Self:
         if self.enabled and not self.break_glass:
-            raise ValueError("break_glass: is missing: without it nobody outside the VPC can reach the buckets any more")
+            raise ValueError(
+                "break_glass: is missing: without it nobody outside the VPC can reach the buckets any more"
+            )
         return self
 
 
@@ -303,16 +310,13 @@ class Setup(Section):
         if self.profile == "nat" and self.block_public_access == "block-bidirectional":
             yield 'block_public_access: "block-bidirectional" closes the NAT gateway too: use "block-ingress"'
         names = [*self.buckets.read_only, *self.buckets.read_write]
-        for pattern in (pattern for patterns in LINUX_REPOSITORIES.values() for pattern in patterns):
-            for name in fnmatch_all(names, pattern) if self.amazon_linux_repositories == "deny" else ():
-                yield f"buckets: {name!r} is denied as an Amazon Linux repository ({pattern}): rename it, or allow those"
+        denied = LINUX_REPOSITORIES.values() if self.amazon_linux_repositories == "deny" else ()
+        for name in names:
+            if pattern := next((one for some in denied for one in some if fnmatchcase(name, one)), ""):
+                why = f"matches {pattern}, a repository of Amazon Linux"
+                yield f"buckets: {name!r} {why}, which are denied: rename it, or allow them"
         if self.bucket_policy.enabled and not names:
             yield "bucket_policy: there is no bucket to protect: name it in buckets"
-
-
-def fnmatch_all(names: list[str], pattern: str) -> list[str]:
-    """Return the names that match a pattern."""
-    return [name for name in names if fnmatchcase(name, pattern)]
 
 
 def _default(key: str) -> Any:  # noqa: ANN401

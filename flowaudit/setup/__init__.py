@@ -45,15 +45,25 @@ def _profile(setup: Setup) -> str:
 
 
 def _head(setup: Setup) -> str:
-    capability = " --capabilities CAPABILITY_IAM" * (setup.guardrail or setup.flow_logs.destination != "s3")
-    prefix_list = "" if setup.s3_prefix_list else f" --parameter-overrides {PREFIX_LIST}=pl-…"
+    deploy = [f"aws cloudformation deploy --region {setup.region} --stack-name {setup.name} --template-file FILE"]
+    if setup.guardrail or setup.flow_logs.destination != "s3":
+        deploy.append("--capabilities CAPABILITY_IAM")
+    lookup = ""
+    if not setup.s3_prefix_list:
+        lookup = (
+            f"  PREFIX_LIST=$(aws ec2 describe-managed-prefix-lists --region {setup.region} \\\n"
+            f"    --filters Name=prefix-list-name,Values=com.amazonaws.{setup.region}.s3 \\\n"
+            "    --query 'PrefixLists[0].PrefixListId' --output text)\n"
+        )
+        deploy.append(f"--parameter-overrides {PREFIX_LIST}=$PREFIX_LIST")
+    command = " \\\n    ".join(deploy)
     return (
-        f"A VPC for Amazon SageMaker in {setup.region}, {_profile(setup)}: AWS's guide\n"
-        '"Protect Endpoints by Using an Amazon Virtual Private Cloud" as resources.\n'
+        f"A VPC for Amazon SageMaker in {setup.region}, {_profile(setup)}, as AWS recommends in "
+        '"Protect Endpoints by Using an Amazon Virtual Private Cloud".\n'
         "\n"
-        "To use it without flowaudit:\n"
-        f"aws cloudformation deploy --region {setup.region} --stack-name {setup.name} --template-file FILE"
-        f"{capability}{prefix_list}\n"
+        "Deploy it:\n"
+        f"{lookup}  {command}\n"
         "\n"
-        "Not in it, as CloudFormation cannot: the VPC's default security group, which should have no rules."
+        "CloudFormation cannot remove the rules of the VPC's default security group: remove them by hand, and do not "
+        "use that group."
     )

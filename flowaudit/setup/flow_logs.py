@@ -14,8 +14,12 @@ from flowaudit.setup.template import ACCOUNT, Noted, Output, Part, Resource, Val
 
 BUCKET, BUCKET_POLICY = "FlowLogBucket", "FlowLogBucketPolicy"
 GROUP, ROLE = "FlowLogGroup", "FlowLogRole"
-TAG_FIELDS = {"network-interface": "interface-tag", "instance": "instance-tag", "auto-scaling-group": "asg-tag"}
-"""The first field that has a tag's value, by the resource that has the tag; the second ends in -2."""
+TAG_FIELDS = (
+    ("network-interface", "interface-tag", ("ManagedByAmazonSageMakerResource", "Name")),
+    ("instance", "instance-tag", ("Name", "flowaudit:setup")),
+    ("auto-scaling-group", "asg-tag", ("Name", "flowaudit:setup")),
+)
+"""A resource with tags, the field for the value of the first tag (the second ends in -2), and which tags they are."""
 
 
 def flow_logs(setup: Setup) -> Part:
@@ -57,20 +61,20 @@ def _flow_log(setup: Setup, name: str, kind: str, of: str, names: list[str]) -> 
                 "HiveCompatiblePartitions": True,
                 "PerHourPartition": True,
             },
-            "Cannot be changed later: another format needs another flow log.",
+            "Cannot be changed: CloudFormation replaces the flow log.",
         )
     else:
         destination |= {"LogGroupName": ref(GROUP), "DeliverLogsPermissionArn": attribute(ROLE, "Arn")}
-    tagged = _tag_fields(setup, names)
-    what = "every interface of the VPC, also of those to come" if kind == "VPC" else "the regional NAT gateway"
+    tagged = _tag_fields(names)
+    what = "all network interfaces in the VPC, present and future" if kind == "VPC" else "the regional NAT gateway"
     return Resource(
         name,
         "AWS::EC2::FlowLog",
-        f"Records all traffic of {what}.",
+        f"Flow log of {what}.",
         {
             "ResourceType": kind,
             "ResourceId": ref(of),
-            "TrafficType": Noted("ALL", "Accepted and rejected: what is not recorded cannot be audited."),
+            "TrafficType": Noted("ALL", "Accepted and rejected traffic."),
             "MaxAggregationInterval": 60,
             **destination,
             "LogFormat": " ".join(f"${{{field}}}" for field in names),
@@ -81,18 +85,13 @@ def _flow_log(setup: Setup, name: str, kind: str, of: str, names: list[str]) -> 
     )
 
 
-def _tag_fields(setup: Setup, names: list[str]) -> list[Value]:
-    """Return which tags the fields for tags get: SageMaker's own on interfaces, then names."""
-    keys = {
-        "network-interface": ("ManagedByAmazonSageMakerResource", "Name"),
-        "instance": ("Name", "flowaudit:setup"),
-        "auto-scaling-group": ("Name", "flowaudit:setup"),
-    }
+def _tag_fields(names: list[str]) -> list[Value]:
+    """Return the tags whose values the fields for tags have."""
     wanted: list[Value] = []
-    for kind, field in TAG_FIELDS.items():
+    for kind, field, keys in TAG_FIELDS:
         if field in names or f"{field}-2" in names:
             count = 2 if f"{field}-2" in names else 1
-            wanted.append({"ResourceType": kind, "TagKeys": list(keys[kind][:count])})
+            wanted.append({"ResourceType": kind, "TagKeys": list(keys[:count])})
     return wanted
 
 
@@ -100,7 +99,7 @@ def _bucket(setup: Setup) -> Iterator[Resource]:
     yield Resource(
         BUCKET,
         "AWS::S3::Bucket",
-        "The bucket of the flow logs. It outlives the stack: records are evidence.",
+        "Bucket of the flow logs. It is kept when the stack is deleted: flow logs are audit evidence.",
         {
             "BucketEncryption": {
                 "ServerSideEncryptionConfiguration": [{"ServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}]
@@ -112,7 +111,9 @@ def _bucket(setup: Setup) -> Iterator[Resource]:
                 "RestrictPublicBuckets": True,
             },
             "OwnershipControls": {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]},
-            "VersioningConfiguration": Noted({"Status": "Enabled"}, "What is overwritten or deleted can be had back."),
+            "VersioningConfiguration": Noted(
+                {"Status": "Enabled"}, "Overwritten and deleted flow logs can be restored."
+            ),
             "LifecycleConfiguration": {
                 "Rules": [
                     {
@@ -132,8 +133,8 @@ def _bucket(setup: Setup) -> Iterator[Resource]:
                 "skip": [
                     {
                         "id": "CKV_AWS_18",
-                        "comment": "It holds logs itself: access logs of a log bucket need a further bucket, which is "
-                        "yours to choose. CloudTrail data events record who reads it.",
+                        "comment": "It is a log bucket itself: server access logs need another bucket. CloudTrail "
+                        "data events record who reads it.",
                     }
                 ]
             }
@@ -142,7 +143,7 @@ def _bucket(setup: Setup) -> Iterator[Resource]:
     yield Resource(
         BUCKET_POLICY,
         "AWS::S3::BucketPolicy",
-        "Who may write to the bucket: the delivery of logs, for this account and Region.",
+        "Lets log delivery write to the bucket, for this account and Region only.",
         {
             "Bucket": ref(BUCKET),
             "PolicyDocument": {"Version": "2012-10-17", "Statement": _delivery(setup)},
@@ -170,7 +171,7 @@ def _delivery(setup: Setup) -> list[Value]:
                     **ours,
                     "StringEquals": {"aws:SourceAccount": ACCOUNT, "s3:x-amz-acl": "bucket-owner-full-control"},
                 },
-                "Only on behalf of this account: no other account writes records here (confused deputy).",
+                "Prevents flow logs of other accounts (confused deputy).",
             ),
         },
         {
@@ -197,7 +198,7 @@ def _group(setup: Setup) -> Iterator[Resource]:
     yield Resource(
         GROUP,
         "AWS::Logs::LogGroup",
-        "The log group of the flow logs. It outlives the stack: records are evidence.",
+        "Log group of the flow logs. It is kept when the stack is deleted: flow logs are audit evidence.",
         {"RetentionInDays": setup.flow_logs.days, "Tags": tags(setup, "flow-logs")},
         retained=True,
         metadata={
@@ -205,7 +206,7 @@ def _group(setup: Setup) -> Iterator[Resource]:
                 "skip": [
                     {
                         "id": "CKV_AWS_158",
-                        "comment": "CloudWatch Logs encrypts it with a key of its own; a key of yours is yours to add.",
+                        "comment": "CloudWatch Logs encrypts log groups by default; a KMS key of your own is optional.",
                     }
                 ]
             }
@@ -214,7 +215,7 @@ def _group(setup: Setup) -> Iterator[Resource]:
     yield Resource(
         ROLE,
         "AWS::IAM::Role",
-        "What the flow logs service uses to write to the log group.",
+        "Lets flow logs write to the log group.",
         {
             "AssumeRolePolicyDocument": {
                 "Version": "2012-10-17",

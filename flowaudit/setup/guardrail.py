@@ -52,8 +52,8 @@ def _policy(setup: Setup) -> Resource:
     return Resource(
         "Guardrail",
         "AWS::IAM::ManagedPolicy",
-        "SageMaker runs in these subnets and with this security group, or not at all. It is attached to nobody: attach "
-        "it to the roles that use SageMaker, or make it their permissions boundary together with what they may do.",
+        "Denies SageMaker resources outside these subnets and this security group. It takes effect when it is "
+        "attached to the users and roles that use SageMaker.",
         {
             "Description": f"SageMaker only in the VPC of {setup.name}",
             "PolicyDocument": {"Version": "2012-10-17", "Statement": list(guardrail_statements(setup))},
@@ -63,7 +63,7 @@ def _policy(setup: Setup) -> Resource:
 
 def guardrail_statements(setup: Setup) -> Iterator[Value]:
     """Yield the denials: no VPC named, a foreign subnet, a foreign security group."""
-    null = "Where no VPC is named the comparisons below are true of nothing, and deny nothing: this statement does."
+    null = "Without VpcConfig the condition keys are missing, and the last two statements do not match: these two do."
     yield Noted(_deny("NoSubnets", MUST_NAME_A_VPC, {"Null": {"sagemaker:VpcSubnets": "true"}}), null)
     yield _deny("NoSecurityGroups", MUST_NAME_A_VPC, {"Null": {"sagemaker:VpcSecurityGroupIds": "true"}})
     subnets: list[Value] = [ref(name) for name in private_subnets(setup)]
@@ -72,7 +72,7 @@ def guardrail_statements(setup: Setup) -> Iterator[Value]:
         (*MUST_NAME_A_VPC, *MAY_NAME_A_VPC),
         {
             "ForAnyValue:StringNotEquals": Noted(
-                {"sagemaker:VpcSubnets": subnets}, "One foreign subnet among ours is enough to be denied."
+                {"sagemaker:VpcSubnets": subnets}, "One other subnet is enough to be denied."
             )
         },
     )
@@ -92,21 +92,21 @@ def _controls(setup: Setup) -> Iterator[Resource]:
         yield Resource(
             "BlockPublicAccess",
             "AWS::EC2::VPCBlockPublicAccessOptions",
-            "For the whole account in this Region, not for this VPC alone: every VPC without an exclusion is closed, and "
-            "open again when the stack is deleted.",
+            "A setting of the account in this Region: it affects every VPC without an exclusion, and is off again when "
+            "the stack is deleted.",
             {"InternetGatewayBlockMode": setup.block_public_access},
         )
     if setup.encryption_controls != "off":
         exclusions: dict[str, Value] = {}
         if setup.profile == "nat" and setup.encryption_controls == "enforce":
             exclusions["InternetGatewayExclusionInput"] = Noted(
-                "enable", "Traffic beyond the gateways is not encrypted by AWS: enforcing refuses them without this."
+                "enable", "Enforce mode does not allow these gateways without an exclusion."
             )
             exclusions["NatGatewayExclusionInput"] = "enable"
         yield Resource(
             "EncryptionControl",
             "AWS::EC2::VPCEncryptionControl",
-            "Flow logs say of each flow whether it is encrypted; enforcing refuses resources that cannot encrypt.",
+            "Adds encryption-status to flow logs; enforce mode also prevents resources that cannot encrypt traffic.",
             {
                 "VpcId": ref(VPC),
                 "Mode": setup.encryption_controls,

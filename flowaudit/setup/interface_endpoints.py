@@ -12,7 +12,7 @@ from flowaudit.setup.template import ACCOUNT, Noted, Output, Part, Resource, Val
 def interface_endpoints(setup: Setup) -> Part:
     """Return an endpoint for each service, with private DNS and an interface in every zone."""
     services = setup.interface_endpoints.services(setup.region)
-    resources = tuple(_endpoint(setup, service) for service in services)
+    resources = tuple(_endpoint(setup, service, first=service == services[0]) for service in services)
     names = joined(each.name for each in resources)
     return Part(
         resources=resources,
@@ -20,20 +20,21 @@ def interface_endpoints(setup: Setup) -> Part:
     )
 
 
-def _endpoint(setup: Setup, service: str) -> Resource:
-    short = short_name(service, setup.region)
+def _endpoint(setup: Setup, service: str, *, first: bool) -> Resource:
+    """Return one endpoint; the first has the comments for all of them."""
+    short, dns = short_name(service, setup.region), "The standard DNS name of the service resolves to the endpoint."
     return Resource(
         "".join(word.capitalize() for word in re.split(r"[.-]", short)) + "Endpoint",
         "AWS::EC2::VPCEndpoint",
-        f"Workloads reach {short} inside the VPC.",
+        f"{short} without the internet.",
         {
             "VpcId": ref(VPC),
             "VpcEndpointType": "Interface",
             "ServiceName": service,
             "SubnetIds": [ref(name) for name in private_subnets(setup)],
             "SecurityGroupIds": [ref(ENDPOINTS)],
-            "PrivateDnsEnabled": Noted(True, "The service's standard name resolves to the endpoint."),
-            "PolicyDocument": {"Version": "2012-10-17", "Statement": [_own_account()]},
+            "PrivateDnsEnabled": Noted(True, dns) if first else True,
+            "PolicyDocument": {"Version": "2012-10-17", "Statement": [_own_account(first=first)]},
             "Tags": tags(setup, short),
         },
     )
@@ -44,15 +45,14 @@ def short_name(service: str, region: str) -> str:
     return service.replace(f".{region}.", ".").removeprefix("com.amazonaws.").removeprefix("aws.")
 
 
-def _own_account() -> Value:
+def _own_account(*, first: bool) -> Value:
+    condition: Value = {"StringEquals": {"aws:PrincipalAccount": ACCOUNT}}
+    reason = "Denies credentials of other accounts: they could copy data out of the VPC."
     return {
         "Sid": "OwnAccount",
         "Effect": "Allow",
         "Principal": "*",
         "Action": "*",
         "Resource": "*",
-        "Condition": Noted(
-            {"StringEquals": {"aws:PrincipalAccount": ACCOUNT}},
-            "Credentials of another account are of no use in this VPC.",
-        ),
+        "Condition": Noted(condition, reason) if first else condition,
     }

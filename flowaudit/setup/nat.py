@@ -36,13 +36,13 @@ def _internet(setup: Setup) -> Iterator[Resource]:
     yield Resource(
         "InternetGateway",
         "AWS::EC2::InternetGateway",
-        "The NAT gateways' own path to the internet; no route table of a private subnet names it.",
+        "For the NAT gateways only: no private route table has a route to it.",
         {"Tags": tags(setup, "internet")},
     )
     yield Resource(
         ATTACHMENT,
         "AWS::EC2::VPCGatewayAttachment",
-        "The VPC has this internet gateway.",
+        "Attaches the internet gateway to the VPC.",
         {"VpcId": ref(VPC), "InternetGatewayId": ref("InternetGateway")},
     )
 
@@ -52,7 +52,7 @@ def _zonal(setup: Setup, names: list[str]) -> Iterator[Resource]:
     yield Resource(
         "PublicRouteTable",
         "AWS::EC2::RouteTable",
-        "The route table of the subnets that NAT gateways lie in, and nothing else.",
+        "Route table of the public subnets.",
         {"VpcId": ref(VPC), "Tags": tags(setup, "public")},
     )
     yield Resource(
@@ -71,34 +71,36 @@ def _zonal(setup: Setup, names: list[str]) -> Iterator[Resource]:
         yield Resource(
             subnet,
             "AWS::EC2::Subnet",
-            f"The subnet of {name}. Workloads do not belong here.",
+            f"Public subnet of {name} only: never use it for SageMaker.",
             {
                 "VpcId": ref(VPC),
                 **zone(setup, number),
                 "CidrBlock": str(block),
-                "MapPublicIpOnLaunch": Noted(False, "The NAT gateway brings its own address; nothing else gets one."),
+                "MapPublicIpOnLaunch": Noted(
+                    False, "The NAT gateway has an Elastic IP address; nothing else gets a public address."
+                ),
                 "Tags": tags(setup, f"public-{number + 1}"),
             },
         )
         yield Resource(
             f"{subnet}RouteTable",
             "AWS::EC2::SubnetRouteTableAssociation",
-            f"{subnet} uses PublicRouteTable.",
+            f"Associates PublicRouteTable with {subnet}.",
             {"SubnetId": ref(subnet), "RouteTableId": ref("PublicRouteTable")},
         )
         yield Resource(
             address,
             "AWS::EC2::EIP",
-            f"The public address of {name}.",
+            f"Elastic IP address of {name}.",
             {"Domain": "vpc", "Tags": tags(setup, label)},
             depends_on=(ATTACHMENT,),
         )
         yield Resource(
             name,
             "AWS::EC2::NatGateway",
-            f"The path to the internet from zone {number + 1}."
+            f"NAT gateway of Availability Zone {number + 1}."
             if setup.nat == "one_per_az"
-            else "The path to the internet from every zone; it fails with its own.",
+            else "The one NAT gateway: every Availability Zone depends on that of PublicSubnet1.",
             {
                 "SubnetId": ref(subnet),
                 "AllocationId": attribute(address, "AllocationId"),
@@ -111,8 +113,8 @@ def _regional(setup: Setup) -> Resource:
     return Resource(
         REGIONAL,
         "AWS::EC2::NatGateway",
-        "One path to the internet for every zone. It needs no public subnet: it has a route table of its own, takes "
-        "public addresses by itself, and extends to each zone that has workloads.",
+        "One regional NAT gateway for all Availability Zones. It needs no public subnet: it has its own route table, "
+        "allocates its own addresses, and expands to each Availability Zone with network interfaces.",
         {"VpcId": ref(VPC), "AvailabilityMode": "regional", "ConnectivityType": "public", "Tags": tags(setup, "nat")},
         depends_on=(ATTACHMENT,),
     )
@@ -124,7 +126,7 @@ def _routes(setup: Setup, names: list[str]) -> Iterator[Resource]:
         yield Resource(
             f"PrivateRoute{number + 1}",
             "AWS::EC2::Route",
-            f"What is not in the VPC and not S3 leaves over {gateway}.",
+            f"Internet access over {gateway}; S3 has the more specific route of its endpoint.",
             {
                 "RouteTableId": ref(table),
                 "DestinationCidrBlock": "0.0.0.0/0",

@@ -29,15 +29,17 @@ def _vpc(setup: Setup) -> Iterator[Resource]:
     yield Resource(
         VPC,
         "AWS::EC2::VPC",
-        "The private VPC that models, jobs and notebooks run in.",
+        "The private VPC of models, jobs and notebooks.",
         {
             "CidrBlock": setup.cidr,
             "EnableDnsSupport": Noted(
                 True,
-                "Default DNS, so that the standard URLs of S3 and the private names of the interface endpoints resolve.",
+                "Default DNS settings: standard URLs of S3 and private DNS names of interface endpoints resolve.",
             ),
             "EnableDnsHostnames": True,
-            "InstanceTenancy": Noted("default", "Training and compilation jobs run in subnets of default tenancy only."),
+            "InstanceTenancy": Noted(
+                "default", "Training and compilation jobs run in subnets of default tenancy only."
+            ),
             "Tags": tags(setup, ""),
         },
     )
@@ -54,7 +56,7 @@ def _vpc(setup: Setup) -> Iterator[Resource]:
     yield Resource(
         "DhcpOptionsAssociation",
         "AWS::EC2::VPCDHCPOptionsAssociation",
-        "The VPC uses these DHCP options.",
+        "Associates the DHCP options with the VPC.",
         {"VpcId": ref(VPC), "DhcpOptionsId": ref("DhcpOptions")},
     )
 
@@ -65,13 +67,14 @@ def _subnets(setup: Setup) -> Iterator[Resource]:
         yield Resource(
             name,
             "AWS::EC2::Subnet",
-            f"A subnet of the workloads in zone {number + 1} of {setup.zones}. It has room for all {setup.instances} "
-            f"instances twice (blue/green), two addresses each, and for the endpoints: {layout.needed} addresses.",
+            f"Private subnet in Availability Zone {number + 1} of {setup.zones}. SageMaker may place all instances "
+            f"in it: {setup.instances} instances, 2 addresses each, twice for blue/green deployments, and the "
+            f"interface endpoints take {layout.needed} addresses.",
             {
                 "VpcId": ref(VPC),
                 **zone(setup, number),
                 "CidrBlock": str(block),
-                "MapPublicIpOnLaunch": Noted(False, "Private: nothing in it gets a public address."),
+                "MapPublicIpOnLaunch": Noted(False, "Network interfaces get no public address."),
                 "Tags": tags(setup, f"private-{number + 1}"),
             },
         )
@@ -79,22 +82,22 @@ def _subnets(setup: Setup) -> Iterator[Resource]:
 
 def _route_tables(setup: Setup) -> Iterator[Resource]:
     reason = (
-        "It has no route for 0.0.0.0/0: traffic stays in the VPC, or leaves over the S3 endpoint."
+        "No route to 0.0.0.0/0: no internet access. CloudFormation adds the route to S3 with the endpoint."
         if setup.profile == "isolated"
-        else "Its only route for 0.0.0.0/0 leads to a NAT gateway, never to the internet gateway."
+        else "Its route to 0.0.0.0/0 has a NAT gateway as its target, never the internet gateway."
     )
     pairs = zip(private_route_tables(setup), private_subnets(setup), strict=True)
     for number, (table, subnet) in enumerate(pairs, start=1):
         yield Resource(
             table,
             "AWS::EC2::RouteTable",
-            f"The route table of {subnet}. {reason}",
+            f"Route table of {subnet}. {reason}",
             {"VpcId": ref(VPC), "Tags": tags(setup, f"private-{number}")},
         )
         yield Resource(
             f"{subnet}RouteTable",
             "AWS::EC2::SubnetRouteTableAssociation",
-            f"{subnet} uses {table}.",
+            f"Associates {table} with {subnet}.",
             {"SubnetId": ref(subnet), "RouteTableId": ref(table)},
         )
 
@@ -105,13 +108,13 @@ def _given(setup: Setup) -> Iterator[Parameter]:
     yield Parameter(VPC, "AWS::EC2::VPC::Id", "The VPC to complete.", given.id)
     for name, subnet in zip(private_subnets(setup), given.subnets, strict=True):
         yield Parameter(
-            name, "AWS::EC2::Subnet::Id", "A subnet of the workloads, the only one of them in its zone.", subnet
+            name, "AWS::EC2::Subnet::Id", "A private subnet, the only one of them in its Availability Zone.", subnet
         )
     for name, table in zip(private_route_tables(setup), given.route_tables, strict=True):
         yield Parameter(
             name,
             "String",
-            "A route table of these subnets, which must not have an S3 gateway endpoint yet.",
+            "Route table of these subnets, without an S3 gateway endpoint so far.",
             table,
             "^rtb-[0-9a-f]{8,17}$",
             "the id of a route table",
@@ -121,5 +124,7 @@ def _given(setup: Setup) -> Iterator[Parameter]:
 def _outputs(setup: Setup) -> tuple[Output, ...]:
     return (
         Output("VpcId", "The VPC.", ref(VPC)),
-        Output("PrivateSubnetIds", "The subnets of the workloads.", joined(private_subnets(setup))),
+        Output(
+            "PrivateSubnetIds", "The private subnets, for models, jobs and notebooks.", joined(private_subnets(setup))
+        ),
     )

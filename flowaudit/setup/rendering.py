@@ -14,7 +14,6 @@ from flowaudit.setup.template import Intrinsic, Noted, Template, Value, document
 
 WIDTH = 118
 _PLAIN = re.compile(r"[A-Za-z/][\w./:+*-]*( [\w./:+*()-]+)*", re.ASCII)
-_LONG_NAMES = {"Ref": "Ref", "Condition": "Condition"}
 
 
 def to_yaml(template: Template) -> str:
@@ -23,11 +22,12 @@ def to_yaml(template: Template) -> str:
     for section, value in document(template).items():
         if isinstance(value, Mapping):
             lines += ["", f"{section}:"]
-            for name, member in value.items():
-                lines += ["", *_entry(name, member, 1)] if section == "Resources" else _entry(name, member, 1)
+            for number, (name, member) in enumerate(value.items()):
+                lines += [""] * bool(number and section == "Resources")
+                lines += _entry(name, member, 1)
         else:
             lines += _entry(section, value, 0)
-    return "\n".join(lines).replace(":\n\n", ":\n") + "\n"
+    return "\n".join(lines) + "\n"
 
 
 def to_json(template: Template) -> str:
@@ -41,7 +41,7 @@ def bare(value: Value | Any) -> Any:  # noqa: ANN401  what JSON holds
         case Noted():
             return bare(value.value)
         case Intrinsic():
-            return {_long(value.name): _argument(value)}
+            return {"Ref" if value.name == "Ref" else f"Fn::{value.name}": _argument(value)}
         case Mapping():
             return {name: bare(member) for name, member in value.items()}
         case str():
@@ -50,10 +50,6 @@ def bare(value: Value | Any) -> Any:  # noqa: ANN401  what JSON holds
             return [bare(member) for member in value]
         case _:
             return value
-
-
-def _long(name: str) -> str:
-    return _LONG_NAMES.get(name, f"Fn::{name}")
 
 
 def _argument(call: Intrinsic) -> Any:  # noqa: ANN401
@@ -75,7 +71,7 @@ def _item(value: Value, depth: int) -> Iterator[str]:
     if isinstance(value, Noted):
         yield from _comment(value.comment, depth)
         value = value.value
-    if isinstance(value, Mapping) and value:
+    if isinstance(value, Mapping) and value and not _is_short(value):
         lines = [line for name, member in value.items() for line in _entry(name, member, depth + 1)]
         first = next(number for number, line in enumerate(lines) if not line.lstrip().startswith("#"))
         yield from (line.removeprefix("  ") for line in lines[:first])
@@ -87,7 +83,9 @@ def _item(value: Value, depth: int) -> Iterator[str]:
 
 def _under(head: str, value: Value, depth: int) -> Iterator[str]:
     """Yield a head and, beside or below it, its value."""
-    if isinstance(value, Mapping) and value:
+    if _is_short(value) and len(beside := f"{head} {_inline(value)}") <= WIDTH:
+        yield beside
+    elif isinstance(value, Mapping) and value:
         yield head
         for name, member in value.items():
             yield from _entry(name, member, depth)
@@ -102,13 +100,20 @@ def _under(head: str, value: Value, depth: int) -> Iterator[str]:
         yield f"{head} {_inline(value)}"
 
 
+def _is_short(value: Value) -> bool:
+    """Return whether a value is read more easily on one line: a tag, or a list of single values."""
+    if isinstance(value, Mapping):
+        return set(value) == {"Key", "Value"}
+    return isinstance(value, list) and all(isinstance(member, str | int | Intrinsic) for member in value)
+
+
 def _folds(text: str) -> bool:
     """Return whether YAML's folded style gives a text back as it is."""
     return text == " ".join(text.split(" ")) and "  " not in text and text.strip() == text and text.isprintable()
 
 
 def _folded(text: str, depth: int) -> list[str]:
-    return textwrap.wrap(text, WIDTH - 2 * depth, break_long_words=False, break_on_hyphens=False)
+    return textwrap.wrap(text, WIDTH - 2 * depth, break_on_hyphens=False, break_long_words=False)
 
 
 def _inline(value: Value) -> str:
@@ -118,14 +123,12 @@ def _inline(value: Value) -> str:
             return _inline(value.value)
         case Intrinsic():
             return f"!{value.name} {_inline(value.argument)}"
-        case bool():
-            return "true" if value else "false"
         case int():
-            return str(value)
+            return str(value).lower()
         case str():
             return _scalar(value)
         case Mapping():
-            return "{" + ", ".join(f"{_scalar(name)}: {_inline(member)}" for name, member in value.items()) + "}"
+            return "{ " + ", ".join(f"{_scalar(name)}: {_inline(member)}" for name, member in value.items()) + " }"
         case _:
             return "[" + ", ".join(map(_inline, value)) + "]"
 
@@ -134,11 +137,15 @@ def _scalar(text: str) -> str:
     """Return text plain where YAML reads it as that very text, else in quotes."""
     if _PLAIN.fullmatch(text) and not text.endswith(":") and yaml.safe_load(text) == text:
         return text
+    if '"' in text and "'" not in text and text.isprintable():
+        return f"'{text}'"
     return json.dumps(text, ensure_ascii=False)
 
 
 def _comment(text: str, depth: int) -> Iterator[str]:
+    """Yield the lines of a comment; its paragraphs are wrapped, and indented lines left as they are."""
     indent = f"{'  ' * depth}# "
     for paragraph in text.split("\n"):
-        for line in textwrap.wrap(paragraph, WIDTH - len(indent), break_on_hyphens=False) or [""]:
+        wrapped = textwrap.wrap(paragraph, WIDTH - len(indent), break_on_hyphens=False, break_long_words=False)
+        for line in [paragraph] if paragraph.startswith(" ") else wrapped or [""]:
             yield f"{indent}{line}".rstrip()

@@ -18,7 +18,7 @@ WRITE_OBJECTS = (
 )
 BUCKET_ACTIONS = ("s3:ListBucket", "s3:GetBucketLocation")
 DATA_ACTIONS = ("s3:*Object*", "s3:ListBucket*", "s3:ListMultipartUploadParts", "s3:AbortMultipartUpload")
-"""What a bucket policy denies from elsewhere: data, not the management of the bucket, which would lock everybody out."""
+"""What a bucket policy denies from elsewhere: access to data, not the management of the bucket."""
 
 
 def s3_endpoint(setup: Setup) -> Part:
@@ -26,15 +26,15 @@ def s3_endpoint(setup: Setup) -> Part:
     endpoint = Resource(
         S3_ENDPOINT,
         "AWS::EC2::VPCEndpoint",
-        "Models reach S3 over this endpoint and not over the internet. It serves buckets in this Region only. "
-        "Attaching it to a route table that is in use drops open connections to S3.",
+        "S3 without the internet, for buckets in this Region. Creating it drops open connections to S3 of route tables "
+        "that are in use.",
         {
             "VpcId": ref(VPC),
             "VpcEndpointType": "Gateway",
             "ServiceName": f"com.amazonaws.{setup.region}.s3",
             "RouteTableIds": Noted(
                 [ref(table) for table in private_route_tables(setup)],
-                "Every private route table: with one left out, workloads in its zone fail now and then.",
+                "Every private route table: SageMaker uses any of the subnets.",
             ),
             "PolicyDocument": {"Version": "2012-10-17", "Statement": list(statements(setup))},
             "Tags": tags(setup, "s3"),
@@ -62,7 +62,7 @@ def statements(setup: Setup) -> Iterator[Value]:
     buckets, region = setup.buckets, setup.region
     own: Value = Noted(
         {"StringEquals": {"aws:PrincipalAccount": ACCOUNT}},
-        "Credentials of another account do not carry data out, or in.",
+        "Denies credentials of other accounts: they could copy data out of the VPC.",
     )
     if buckets.read_only:
         yield _allow("ReadObjects", READ_OBJECTS, [bucket_arn(region, f"{name}/*") for name in buckets.read_only], own)
@@ -74,7 +74,7 @@ def statements(setup: Setup) -> Iterator[Value]:
     if setup.interface_endpoints.ecr:
         yield Noted(
             _allow("EcrLayers", READ_OBJECTS, [bucket_arn(region, f"prod-{region}-starport-layer-bucket/*")]),
-            "ECR keeps the layers of images in a bucket of AWS, and signs requests for them itself.",
+            "Amazon ECR stores image layers in this bucket of AWS, and signs the requests.",
         )
     if buckets.jumpstart:
         name = f"jumpstart-cache-prod-{region}"
@@ -85,20 +85,20 @@ def statements(setup: Setup) -> Iterator[Value]:
 
 def _repositories(setup: Setup) -> Iterator[Value]:
     """Yield the statements for the repositories of Amazon Linux, which are buckets of AWS."""
-    allowed = setup.amazon_linux_repositories == "allow"
-    if allowed:
-        patterns = [pattern for patterns in LINUX_REPOSITORIES.values() for pattern in patterns]
-        arns = [bucket_arn(setup.region, f"{pattern}/*") for pattern in patterns]
+    if setup.amazon_linux_repositories == "allow":
+        patterns = tuple(pattern for patterns in LINUX_REPOSITORIES.values() for pattern in patterns)
+        repositories = [bucket_arn(setup.region, f"{pattern}/*") for pattern in patterns]
         yield Noted(
-            _allow("AmazonLinuxRepositories", READ_OBJECTS, arns), "Containers may install packages of Amazon Linux."
+            _allow("AmazonLinuxRepositories", READ_OBJECTS, repositories),
+            "Containers may install packages from the Amazon Linux repositories.",
         )
         return
     for number, (sid, patterns) in enumerate(LINUX_REPOSITORIES.items()):
         arns = [bucket_arn(setup.region, f"{pattern}/*") for pattern in patterns]
         deny: Value = {"Sid": sid, "Effect": "Deny", "Principal": "*", "Action": list(READ_OBJECTS), "Resource": arns}
         comment = (
-            "Nobody installs packages from the repositories of Amazon Linux, even if a later statement allows more. "
-            "Of each pair, the first names are those of AWS's guide; the repositories of today have the others."
+            "Denies packages from the Amazon Linux repositories, even if another statement allows more. The names that "
+            "end in amazonaws.com are those of AWS's guide; today's repositories have the others."
         )
         yield Noted(deny, comment) if number == 0 else deny
 
@@ -122,8 +122,8 @@ def _bucket_policies(setup: Setup) -> Iterator[Resource]:
         yield Resource(
             f"BucketPolicy{number}",
             "AWS::S3::BucketPolicy",
-            f"The data in {name} is for requests over the S3 endpoint only. This is the bucket's whole policy: where it "
-            "has one already, merge the statement into that by hand instead.",
+            f"Denies access to data in {name} unless it comes over the S3 endpoint. It is the whole policy of the "
+            "bucket: if the bucket has one, add this statement to that instead.",
             {
                 "Bucket": name,
                 "PolicyDocument": {
@@ -134,18 +134,19 @@ def _bucket_policies(setup: Setup) -> Iterator[Resource]:
                             "Effect": "Deny",
                             "Principal": "*",
                             "Action": Noted(
-                                list(DATA_ACTIONS), "Data only: the bucket and this policy can still be managed."
+                                list(DATA_ACTIONS),
+                                "Data only: the bucket and this policy can be managed from anywhere.",
                             ),
                             "Resource": [bucket_arn(setup.region, name), bucket_arn(setup.region, f"{name}/*")],
                             "Condition": {
                                 "StringNotEquals": {"aws:SourceVpce": ref(S3_ENDPOINT)},
                                 "ArnNotLike": Noted(
                                     {"aws:PrincipalArn": list(setup.bucket_policy.break_glass)},
-                                    "Break glass: these reach the data from elsewhere.",
+                                    "Break-glass principals have access from anywhere.",
                                 ),
                                 "Bool": Noted(
                                     {"aws:PrincipalIsAWSService": "false"},
-                                    "Services of AWS act from outside the VPC, such as the delivery of logs.",
+                                    "AWS services, such as log delivery, do not use the endpoint.",
                                 ),
                             },
                         }

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from flowaudit.config import Setup
 from flowaudit.setup.naming import ENDPOINTS, PREFIX_LIST, VPC, WORKLOADS, private_subnets, tags
 from flowaudit.setup.template import Noted, Output, Part, Resource, Value, ref, sub
 
-HTTPS = {"IpProtocol": "tcp", "FromPort": 443, "ToPort": 443}
+HTTPS: Mapping[str, Value] = {"IpProtocol": "tcp", "FromPort": 443, "ToPort": 443}
 
 
 def security_groups(setup: Setup) -> Part:
@@ -33,13 +33,13 @@ def _workloads(setup: Setup) -> Resource:
     return Resource(
         WORKLOADS,
         "AWS::EC2::SecurityGroup",
-        "The security group of the workloads: nobody speaks to them, and they speak to what is listed. "
-        "Amazon DNS needs no rule: security groups do not filter it.",
+        "Security group of models, jobs and notebooks: no inbound rule, and only these outbound rules. Amazon DNS "
+        "needs none: security groups do not filter it.",
         {
             "GroupDescription": f"SageMaker workloads of {setup.name}",
             "VpcId": ref(VPC),
             "SecurityGroupEgress": Noted(
-                list(_egress(setup)), "Said outright, which takes the place of the default rule that allows everything."
+                list(_egress(setup)), "Explicit rules replace the default rule, which allows all outbound traffic."
             ),
             "Tags": tags(setup, "workloads"),
         },
@@ -56,11 +56,11 @@ def _egress(setup: Setup) -> Iterator[Value]:
         }
     if setup.profile == "nat":
         rule: Value = {"Description": "HTTPS over the NAT gateway", **HTTPS, "CidrIp": "0.0.0.0/0"}
-        yield Noted(rule, "The internet, by HTTPS only; the routes lead there over NAT and nothing else.")
+        yield Noted(rule, "Internet access by HTTPS only; its route is over NAT.")
 
 
 def _between_nodes(setup: Setup) -> Iterator[Resource]:
-    """Yield what nodes of distributed jobs need of each other: everything, and in both directions for EFA."""
+    """Yield the rules between nodes of distributed jobs: all traffic, in both directions as EFA needs it."""
     if not setup.inter_node:
         return
     for name, kind, peer in (
@@ -70,12 +70,12 @@ def _between_nodes(setup: Setup) -> Iterator[Resource]:
         yield Resource(
             name,
             kind,
-            "Nodes of distributed training and transform jobs speak to each other on any port.",
+            "Distributed training and transform jobs use any port between their nodes.",
             {
                 "GroupId": ref(WORKLOADS),
                 "Description": "Nodes of distributed jobs",
                 "IpProtocol": "-1",
-                peer: Noted(ref(WORKLOADS), "The group itself, and nobody else."),
+                peer: Noted(ref(WORKLOADS), "Self-reference: this security group only."),
             },
         )
 
@@ -84,19 +84,19 @@ def _endpoints(setup: Setup) -> Iterator[Resource]:
     if not has_endpoints(setup):
         return
     nowhere: Value = {
-        "Description": "Endpoints open no connections",
+        "Description": "No outbound traffic",
         "IpProtocol": "-1",
         "CidrIp": "127.0.0.1/32",
     }
     yield Resource(
         ENDPOINTS,
         "AWS::EC2::SecurityGroup",
-        "The security group of the interface endpoints.",
+        "Security group of the interface endpoints.",
         {
             "GroupDescription": f"Interface endpoints of {setup.name}",
             "VpcId": ref(VPC),
             "SecurityGroupEgress": Noted(
-                [nowhere], "A rule that leads nowhere takes the place of the default rule that allows everything."
+                [nowhere], "A rule without effect replaces the default rule, which allows all outbound traffic."
             ),
             "Tags": tags(setup, "endpoints"),
         },
@@ -104,7 +104,7 @@ def _endpoints(setup: Setup) -> Iterator[Resource]:
     yield Resource(
         "EndpointsFromWorkloads",
         "AWS::EC2::SecurityGroupIngress",
-        "Only workloads speak to the endpoints, by HTTPS; without this rule their requests time out.",
+        "The only inbound rule of the endpoints: HTTPS from the workloads. Without it their requests time out.",
         {
             "GroupId": ref(ENDPOINTS),
             "Description": "HTTPS from SageMaker workloads",
