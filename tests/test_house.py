@@ -88,7 +88,7 @@ def test_every_dependency_has_its_reason() -> None:
 
 
 CONFIG_DOC = (ROOT / "docs" / "config.md").read_text("utf-8")
-CONFIG_ROWS = dict(re.findall(r"^\| `([a-zID_.\[\]]+)` \| (.*?) \|", CONFIG_DOC, re.MULTILINE))
+CONFIG_ROWS = dict(re.findall(r"^\| `([a-zID0-9_.\[\]]+)` \| (.*?) \|", CONFIG_DOC, re.MULTILINE))
 
 
 def test_every_config_key_is_documented() -> None:

@@ -18,8 +18,8 @@ def security_groups(setup: Setup) -> Part:
     return Part(
         resources=(_workloads(setup), *_between_nodes(setup), *_endpoints(setup)),
         outputs=(
-            Output("WorkloadSecurityGroupId", "The security group of models, jobs and notebooks.", ref(WORKLOADS)),
-            Output("VpcConfig", "The parameter VpcConfig of CreateModel and CreateTrainingJob.", config),
+            Output("WorkloadSecurityGroupId", "Security group of models, jobs and notebooks.", ref(WORKLOADS)),
+            Output("VpcConfig", "Parameter VpcConfig of CreateModel and CreateTrainingJob.", config),
         ),
     )
 
