@@ -61,7 +61,7 @@ def _holds(operator: str, key: str, wanted: list[str], context: Mapping[str, Any
     raise AssertionError(operator)
 
 
-def resolved(value: Any, names: Mapping[str, str]) -> Any:
+def resolved(value: Any, names: Mapping[str, str]) -> Any:  # noqa: PLR0911  a line for each function
     """Return a value with its functions replaced by what the names stand for."""
     match value:
         case {"Ref": str(name)}:

@@ -62,7 +62,7 @@ def test_everything_is_described(wish: dict[str, Any]) -> None:
 
 @wishes
 def test_it_is_plain_yaml(wish: dict[str, Any]) -> None:
-    """There is no anchor, no alias, no line that an editor would wrap without need, and no function in its long form."""
+    """There is no anchor, no alias, no function in its long form, and no comment wider than the page."""
     text = to_yaml(made(**wish))
     tokens = list(yaml.scan(text, Loader=yaml.SafeLoader))
     assert not [token for token in tokens if isinstance(token, yaml.AnchorToken | yaml.AliasToken)]
