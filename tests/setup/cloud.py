@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -35,20 +36,15 @@ class Cloud:
         waiting = dict(document["Resources"])
         while waiting:
             ready = [name for name, each in waiting.items() if not self._needs(each) & set(waiting)]
-            assert ready, f"a cycle: {sorted(waiting)}"
+            assert ready, f"they refer to each other: {sorted(waiting)}"
             for name in ready:
                 resource = waiting.pop(name)
                 self._make(name, resource["Type"], resolved(resource.get("Properties", {}), self.names))
 
     def _needs(self, resource: Mapping[str, Any]) -> set[str]:
         """Return what has to be there before a resource: what it refers to, also in Fn::Sub, and what it waits for."""
-        text = json.dumps(resource)
-        within = {name for name in self._all(text)}
+        within = re.findall(r"\$\{(\w+)", json.dumps(resource))
         return {*references(resource), *resource.get("DependsOn", []), *within}
-
-    @staticmethod
-    def _all(text: str) -> set[str]:
-        return {part.partition("}")[0].partition(".")[0] for part in text.split("${")[1:]}
 
     def _make(self, name: str, kind: str, properties: dict[str, Any]) -> None:
         if kind in NOT_IN_MOTO:

@@ -60,7 +60,9 @@ WRONG = {
         "setup: buckets: 'al2023-models' matches al2023-*, a repository of Amazon Linux, which are denied: rename it, "
         "or allow them"
     ),
-    "interface_endpoints = { sagemaker_apis = true }": "setup.interface_endpoints.sagemaker_apis: no such key: did you mean sagemaker_api?",
+    "interface_endpoints = { sagemaker_apis = true }": (
+        "setup.interface_endpoints.sagemaker_apis: no such key: did you mean sagemaker_api?"
+    ),
     "interface_endpoints = { kms = 'yes' }": "setup.interface_endpoints.kms: must be true or false",
     "flow_logs = { destination = 'firehose' }": (
         "setup.flow_logs.destination: must be one of 's3' or 'cloud-watch-logs'"
@@ -108,7 +110,7 @@ WRONG = {
     "tags = { 'aws:x' = 'x' }": (
         "setup.tags: 'aws:x': keys and values are letters, digits, spaces and +-=._:/@, without aws: in front"
     ),
-    "zones = 3": "setup.zones: no such key: did you mean availability_zones?",
+    "availability_zone = 3": "setup.availability_zone: no such key: did you mean availability_zones?",
 }
 
 
