@@ -357,7 +357,8 @@ BAD_VARIABLES = {
     "LAKE": "lake: must be a table",
     "DEBUG": (
         "debug: no such key: "
-        "there are attribution, aws, detectors, http, lake, mutes, policy, queries, schedule, scope, setup, sinks, sources"
+        "there are attribution, aws, detectors, http, lake, mutes, policy, queries, schedule, scope, setup, sinks, "
+        "sources"
     ),
     "SCHEDULE__DETECT": (
         "schedule.detect: 'x' is no duration: write a whole number and s, m, h or d, as in 30s, 5m, 24h, 30d"

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from flowaudit.config import ENDPOINT_SERVICES
 from tests.cli.conftest import Run
 
 SECTION = '[setup]\nregion = "us-east-1"\nbuckets = { read_only = ["amzn-example-models"] }\n'
@@ -53,11 +54,7 @@ def test_a_file_that_cannot_be_written_is_a_failure(run: Run, config: Path, tmp_
 
 def test_a_large_template_is_warned_of(run: Run, config: Path) -> None:
     """Above what a request may hold, CloudFormation wants it in S3."""
-    wanted = {
-        "bedrock_runtime", "codeartifact", "codecommit", "ec2", "ecr", "efs", "events", "kms", "notebook", "ssm", "studio",
-        "featurestore_runtime", "sagemaker_metrics", "secretsmanager", "servicecatalog",
-    }  # fmt: skip
-    keys = "\n".join(f"{key} = true" for key in wanted)
+    keys = "\n".join(f"{key} = true" for key in ENDPOINT_SERVICES)
     config.write_text(
         f'{SECTION}profile = "nat"\navailability_zones = 6\n[setup.interface_endpoints]\n{keys}\n', "utf-8"
     )

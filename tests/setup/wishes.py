@@ -40,7 +40,7 @@ WISHES: dict[str, dict[str, Any]] = {
     "text with few fields": {"flow_logs": {"format": "text", "fields": ["version", "interface-tag", "bytes"]}},
     "everything": {
         "profile": "nat",
-        "availability_zones": 6,
+        "availability_zones": 4,
         "inter_node": True,
         "interface_endpoints": dict.fromkeys(ENDPOINT_SERVICES, True),
         "buckets": {**BUCKETS, "jumpstart": True},
