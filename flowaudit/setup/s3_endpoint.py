@@ -71,7 +71,7 @@ def statements(setup: Setup) -> Iterator[Value]:
         yield _allow("ReadAndWriteObjects", WRITE_OBJECTS, arns, own)
     arns = [bucket_arn(region, name) for name in (*buckets.read_only, *buckets.read_write)]
     yield _allow("ListAndLocateBuckets", BUCKET_ACTIONS, arns, own)
-    if setup.interface_endpoints.ecr:
+    if setup.interface_endpoints.ecr or setup.profile == "nat":
         yield Noted(
             _allow("EcrLayers", READ_OBJECTS, [bucket_arn(region, f"prod-{region}-starport-layer-bucket/*")]),
             "Amazon ECR stores image layers in this bucket of AWS, and signs the requests.",
@@ -144,7 +144,7 @@ def _bucket_policies(setup: Setup) -> Iterator[Resource]:
                                     {"aws:PrincipalArn": list(setup.bucket_policy.break_glass)},
                                     "Break-glass principals have access from anywhere.",
                                 ),
-                                "Bool": Noted(
+                                "BoolIfExists": Noted(
                                     {"aws:PrincipalIsAWSService": "false"},
                                     "AWS services, such as log delivery, do not use the endpoint.",
                                 ),

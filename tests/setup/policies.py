@@ -48,8 +48,8 @@ def _holds(operator: str, key: str, wanted: list[str], context: Mapping[str, Any
     match operator:
         case "Null":
             return (given is None) == (wanted == ["true"])
-        case "StringEquals" | "Bool":
-            return given is not None and given[0] in wanted
+        case "StringEquals" | "Bool" | "BoolIfExists":
+            return given[0] in wanted if given else operator.endswith("IfExists")
         case "StringNotEquals":  # negated operators are true where the key is missing
             return given is None or given[0] not in wanted
         case "ArnLike":

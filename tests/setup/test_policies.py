@@ -78,9 +78,10 @@ def test_credentials_of_another_account_are_refused() -> None:
     assert not allows(endpoint(), on("amzn-example-models", "s3:GetObject", {}))
 
 
-def test_images_of_ecr_are_pulled_with_its_endpoint() -> None:
-    """The layers of ECR, which signs requests with an account of its own, are readable once ECR has its endpoint."""
-    policy = endpoint(interface_endpoints={"ecr": True})
+@pytest.mark.parametrize("wish", [{"interface_endpoints": {"ecr": True}}, {"profile": "nat"}])
+def test_images_of_ecr_are_pulled_where_ecr_is_reached(wish: dict[str, Any]) -> None:
+    """Layers, whose requests ECR signs itself, come over the S3 endpoint, be ECR reached by endpoint or NAT."""
+    policy = endpoint(**wish)
     assert allows(policy, on("prod-us-east-1-starport-layer-bucket", context=THEIRS))
     assert not allows(policy, on("prod-us-east-1-starport-layer-bucket", "s3:PutObject", THEIRS))
     assert not allows(policy, on("prod-eu-west-1-starport-layer-bucket", context=THEIRS))
@@ -217,6 +218,7 @@ WHO = {"aws:PrincipalArn": "arn:aws:iam::123456789012:role/x", "aws:PrincipalIsA
         ({**WHO, "aws:SourceVpce": "vpce-1"}, False),
         ({**WHO, "aws:SourceVpce": "vpce-9"}, True),
         (WHO, True),
+        ({}, True),
         ({**WHO, "aws:PrincipalArn": ADMIN}, False),
         ({**WHO, "aws:PrincipalIsAWSService": "true"}, False),
     ],
