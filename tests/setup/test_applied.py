@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime
+from ipaddress import IPv4Network
 from typing import Any
 
 import boto3
 import pytest
 from moto import mock_aws
 
+from flowaudit.inventory.asking import Asker
+from flowaudit.inventory.network import networks
+from flowaudit.paths.atlas import Atlas
 from flowaudit.schema import FIELDS
 from flowaudit.setup import to_yaml
+from flowaudit.topology import Snapshot, Topology
 from tests.setup.cloud import NOT_IN_MOTO, REGION, Cloud
+from tests.setup.policies import ACCOUNT
 from tests.setup.wishes import NO_ENDPOINTS, WISHES, document, made
 
 
@@ -302,3 +309,26 @@ def test_cloudformation_of_moto_resolves_every_reference(wish: dict[str, Any]) -
     assert config["Subnets"] == outputs["PrivateSubnetIds"].split(",")
     assert config["SecurityGroupIds"] == [outputs["WorkloadSecurityGroupId"]]
     assert all(each.startswith("subnet-") for each in config["Subnets"])
+
+
+@pytest.mark.parametrize(
+    ("wish", "internet"),
+    [({}, "blackhole"), ({"profile": "nat"}, "nat_gateway"), ({"profile": "nat", "nat": "single"}, "nat_gateway")],
+)
+def test_flowaudit_itself_sees_the_paths(wish: dict[str, Any], internet: str) -> None:
+    """Discovery reads the VPC, and path verdicts fit the profile: S3 over the endpoint, internet by NAT or not at all."""
+    cloud = applied(**wish)
+    found = networks(Asker(ACCOUNT, REGION, lambda _: cloud.ec2)) or ()
+    (network,) = [each for each in found if each.vpc_id == cloud.names["Vpc"]]
+    now = datetime.now(UTC)
+    atlas = Atlas(Topology(snapshots=(Snapshot(network=network, observed_at=now, until=now),)))
+    (entry, *_) = cloud.ec2.get_managed_prefix_list_entries(PrefixListId=cloud.names["S3PrefixListId"])["Entries"]
+    s3 = str(IPv4Network(entry["Cidr"])[1])
+    for name in ("PrivateSubnet1", "PrivateSubnet2"):
+        place = atlas.place(None, cloud.names[name])
+        ways = {
+            address: atlas.bearing(place, atlas.era(now), atlas.segment(address)).way for address in (s3, "203.0.113.1")
+        }
+        assert ways == {s3: "gateway_endpoint", "203.0.113.1": internet}
+    (log,) = network.flow_logs
+    assert (log.resource_id, log.traffic_type) == (cloud.names["Vpc"], "ALL")
