@@ -316,7 +316,7 @@ def test_cloudformation_of_moto_resolves_every_reference(wish: dict[str, Any]) -
     [({}, "blackhole"), ({"profile": "nat"}, "nat_gateway"), ({"profile": "nat", "nat": "single"}, "nat_gateway")],
 )
 def test_flowaudit_itself_sees_the_paths(wish: dict[str, Any], internet: str) -> None:
-    """Discovery reads the VPC, and path verdicts fit the profile: S3 over the endpoint, internet by NAT or not at all."""
+    """Discovery reads the VPC, and path verdicts fit the profile: S3 over the endpoint, internet by NAT or none."""
     cloud = applied(**wish)
     found = networks(Asker(ACCOUNT, REGION, lambda _: cloud.ec2)) or ()
     (network,) = [each for each in found if each.vpc_id == cloud.names["Vpc"]]
