@@ -333,7 +333,6 @@ BAD = {
     "[[sinks]]\ntype = 'ocsf'\nuri = 'x'\n[[sinks]]\ntype = 'ocsf'\nuri = 'y'": (
         "sinks: two sinks have the name 'ocsf': give each its own name"
     ),
-    "[setup]": "setup: is not supported in this version: remove it",
 }
 
 
@@ -358,7 +357,8 @@ BAD_VARIABLES = {
     "LAKE": "lake: must be a table",
     "DEBUG": (
         "debug: no such key: "
-        "there are attribution, aws, detectors, http, lake, mutes, policy, queries, schedule, scope, sinks, sources"
+        "there are attribution, aws, detectors, http, lake, mutes, policy, queries, schedule, scope, setup, sinks, "
+        "sources"
     ),
     "SCHEDULE__DETECT": (
         "schedule.detect: 'x' is no duration: write a whole number and s, m, h or d, as in 30s, 5m, 24h, 30d"

@@ -26,6 +26,7 @@ from flowaudit.cli import (
     ping,
     query,
     run,
+    setup,
     sinks,
     sql,
 )
@@ -102,6 +103,7 @@ for _verb in VERBS:
 verbs.add_typer(findings.group, name="findings")
 verbs.add_typer(ipranges.group, name="ipranges")
 verbs.add_typer(query.group, name="query")
+verbs.add_typer(setup.group, name="setup")
 verbs.add_typer(sinks.group, name="sinks")
 
 

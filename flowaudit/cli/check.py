@@ -23,11 +23,10 @@ def check(ctx: typer.Context, format: FormatOption = Format.TABLE) -> None:
 
     Tells all mistakes at once, and asks nothing of AWS.
     """
-    from flowaudit.config import no_effect, web
+    from flowaudit.config import no_effect
 
     app, now = app_of(ctx), datetime.now(UTC)
-    if app.config.http.web_config:
-        web.load(Path(app.config.http.web_config))
+    _check_sections(app)
     catalogue = app.catalogue.sound()
     for key in no_effect(app.config):
         say(f"warning: {key} has no effect in this version")
@@ -53,6 +52,18 @@ def check(ctx: typer.Context, format: FormatOption = Format.TABLE) -> None:
         },
         format,
     )
+
+
+def _check_sections(app: App) -> None:
+    """Check what only its own room can judge: the web configuration file, and the VPC; raises ConfigError."""
+    if app.config.http.web_config:
+        from flowaudit.config import web
+
+        web.load(Path(app.config.http.web_config))
+    if "setup" in app.config.model_fields_set:
+        from flowaudit.setup import template
+
+        template(app.config.setup)
 
 
 def _missing_secrets(app: App) -> Iterator[str]:

@@ -15,7 +15,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, Field, ValidationError, computed_field, field_validator
 
 from flowaudit.config.loading import Origin, read
-from flowaudit.config.mistakes import NOT_YET, describe
+from flowaudit.config.mistakes import describe
+from flowaudit.config.setup import ENDPOINT_SERVICES, LINUX_REPOSITORIES, Setup
 from flowaudit.config.sinks import SINK_TYPES, Secret, Sink, SinkSettings
 from flowaudit.config.values import (
     INTERNET_PATHS,
@@ -46,8 +47,9 @@ from flowaudit.errors import ConfigError
 from flowaudit.model import Severity
 
 __all__ = [
+    "ENDPOINT_SERVICES",
     "INTERNET_PATHS",
-    "NOT_YET",
+    "LINUX_REPOSITORIES",
     "NO_EFFECT_YET",
     "Attribution",
     "Aws",
@@ -64,6 +66,7 @@ __all__ = [
     "Schedule",
     "Scope",
     "Secret",
+    "Setup",
     "Sink",
     "SinkSettings",
     "keys",
@@ -239,6 +242,7 @@ class Config(Section):
     sinks: List[Annotated[Sink, Field(discriminator="type")]] = ()
     queries: Queries = Queries()
     http: Http = Http()
+    setup: Setup = Setup()
 
     @field_validator("sinks")
     @classmethod

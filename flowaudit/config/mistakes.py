@@ -8,9 +8,6 @@ from collections.abc import Sequence
 
 from pydantic_core import ErrorDetails
 
-NOT_YET = ("setup",)
-"""Sections whose names are settled and whose rooms are not built: refused, for a setting without effect misleads."""
-
 _TYPES = {
     "sources": "there are local and s3 (cloudwatch and sqs are not supported in this version)",
     "sinks": "there are webhook, slack, pagerduty, alertmanager, sns, sqs, eventbridge, security_hub and ocsf",
@@ -64,8 +61,6 @@ def dotted(loc: tuple[int | str, ...]) -> str:
 
 def _unknown(place: str, known: Sequence[str]) -> str:
     """Return a hint for an unknown key: the nearest beside it, the same one elsewhere, or all beside it."""
-    if place in NOT_YET:
-        return "is not supported in this version: remove it"
     parent, name = _split(re.sub(r"^detectors\.[^.]+", "detectors.ID", re.sub(r"\[\d+\]", "[]", place)))
     sections = [key.split(".")[0].removesuffix("[]") for key in known]
     siblings = sorted({_split(key)[1] for key in [*known, *sections] if _split(key)[0] == parent})

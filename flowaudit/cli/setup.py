@@ -1,0 +1,56 @@
+"""`flowaudit setup render`."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from flowaudit.cli.options import config_of
+from flowaudit.cli.output import count, say
+
+LONGEST_BODY = 51_200
+"""Bytes of a template that CloudFormation takes in a request; a longer one it reads from S3."""
+
+group = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="A private VPC for SageMaker.")
+
+
+class TemplateFormat(StrEnum):
+    """What a template is written as."""
+
+    YAML = "yaml"
+    JSON = "json"
+
+
+@group.callback()
+def _group() -> None:
+    """A private VPC for SageMaker, as AWS recommends."""
+
+
+@group.command()
+def render(
+    ctx: typer.Context,
+    output: Annotated[Path | None, typer.Option(metavar="FILE", help="Write it to a file; default: stdout.")] = None,
+    format: Annotated[TemplateFormat, typer.Option(help="JSON has no comments.")] = TemplateFormat.YAML,
+) -> None:
+    """Print the CloudFormation template of the VPC in [setup].
+
+    Asks nothing of AWS. The same configuration renders the same template.
+    """
+    from flowaudit.setup import template, to_json, to_yaml
+
+    made = template(config_of(ctx).setup)
+    text = to_json(made) if format is TemplateFormat.JSON else to_yaml(made)
+    size = len(text.encode())
+    if output is None:
+        print(text, end="")
+    else:
+        output.write_text(text, "utf-8")
+        say(f"{output}: {count(len(made.resources), 'resource')}, {size:,} bytes")
+    if size > LONGEST_BODY:
+        say(
+            f"warning: the template has {size:,} bytes: above {LONGEST_BODY:,} CloudFormation reads it from S3 only: "
+            "add --s3-bucket to aws cloudformation deploy"
+        )
