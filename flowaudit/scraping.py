@@ -1,4 +1,4 @@
-"""How a field of a stage's report is scraped by Prometheus: said beside the field, done by `metrics`."""
+"""Fields of a report that Prometheus scrapes: declared beside the field, served by `metrics`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def _as_it_is(value: Values) -> Values:
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """How one field is scraped.
+    """A field of a report as Prometheus scrapes it.
 
     `name` follows `flowaudit_`. A report adds to a counter, sets a gauge, raises a `latest` (a gauge that never goes
     back), and brings observations to a histogram. `of` turns the field's value into `Values`. A labelled value that a

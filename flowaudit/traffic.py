@@ -12,7 +12,7 @@ from flowaudit.model import Window
 from flowaudit.sql.internal import statement
 
 MOST = 20
-"""How many workloads metrics name: as many as a dashboard shows; jobs are ever new, and must not fill Prometheus."""
+"""Workloads that metrics name: as many as a dashboard shows; ever new jobs must not fill Prometheus."""
 HOUR = timedelta(hours=1)
 MARGIN = timedelta(minutes=10)
 """How far around a window records may lie that say which of its records count: the spans of `recorded_twice`."""

@@ -14,7 +14,7 @@ from dashboards.draw.units import places, shown
 
 LEFT, RIGHT, TOP, BOTTOM = 78, 10, 8, 22
 ZEROS = re.compile(r"(?<=\d)\.0+(?!\d)|(?<=\.\d)0+(?!\d)|(?<=\.\d\d)0+(?!\d)")
-"""What the steps of an axis do not need."""
+"""Left out of the labels of an axis."""
 Size = tuple[float, float]
 ROW = 20
 """Pixels of a line of the legend."""
@@ -23,7 +23,7 @@ MOMENTS = (10, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200
 
 @dataclass(frozen=True)
 class Scale:
-    """Where values and times lie, in pixels."""
+    """Positions of values and times, in pixels."""
 
     span: Span
     low: float

@@ -27,7 +27,7 @@ STYLE, SCRIPT = ((Path(__file__).parent / name).read_text("utf-8") for name in (
 
 
 class DrawError(Exception):
-    """What keeps a dashboard from being drawn."""
+    """A dashboard cannot be drawn."""
 
 
 def size(place: Mapping[str, int]) -> tuple[float, float]:

@@ -1,4 +1,4 @@
-"""What every dashboard has: its settings, links and variables."""
+"""Settings, links and variables of every dashboard."""
 
 from collections.abc import Mapping
 

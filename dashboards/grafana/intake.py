@@ -138,7 +138,7 @@ def _gaps() -> list[Panel]:
 
 
 def aws() -> list[Panel]:
-    """Return what the inventory could ask AWS."""
+    """Return the panels of discovery."""
     return [
         lines(
             Face(

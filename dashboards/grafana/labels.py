@@ -13,7 +13,7 @@ from flowaudit.web import labels
 
 @dataclass(frozen=True)
 class Label:
-    """What a value is shown as; without a `color` in that of the panel."""
+    """Label and color of a value; without a `color`, that of the panel."""
 
     text: str
     color: str | None = None

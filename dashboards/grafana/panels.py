@@ -48,7 +48,7 @@ class Query:
 
 @dataclass(frozen=True)
 class Face:
-    """What every panel has; an `id` is never given to another panel, since links and tests name it.
+    """Base of every panel; an `id` is never given to another panel, since links and tests name it.
 
     `mappings` are values that are shown as words in a color. A `runbook` is the name of its alert.
     """
@@ -230,7 +230,7 @@ class Column:
     left: bool = False
 
     def properties(self) -> list[model.DynamicConfigValue]:
-        """Return how Grafana is told of it."""
+        """Return it as JSON of Grafana."""
         given: dict[str, object] = {"unit": self.unit}
         mappings = [*self.mappings, *([mapping(self.labels)] if self.labels else ())]
         if mappings:

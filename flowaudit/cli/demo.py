@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 PAST = timedelta(minutes=10)
 FRESH = timedelta(seconds=30)
-"""How often fresh flow logs are written, unless another interval is given."""
+"""Default interval at which fresh flow logs are written."""
 PORT = 9184
 EVENTS = "findings.ndjson"
 """The file that the demo's sink writes."""

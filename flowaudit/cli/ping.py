@@ -20,7 +20,7 @@ MOST_SHOWN = 500
 
 
 class _NoTls(DaemonError):
-    """What answers speaks no TLS."""
+    """The peer speaks no TLS."""
 
 
 def ping(

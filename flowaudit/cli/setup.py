@@ -18,7 +18,7 @@ group = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="A private
 
 
 class TemplateFormat(StrEnum):
-    """What a template is written as."""
+    """Format of a template."""
 
     YAML = "yaml"
     JSON = "json"
@@ -37,7 +37,7 @@ def render(
 ) -> None:
     """Print the CloudFormation template of the VPC in [setup].
 
-    Asks nothing of AWS. The same configuration renders the same template.
+    Makes no request to AWS. The same configuration renders the same template.
     """
     from flowaudit.setup import template, to_json, to_yaml
 

@@ -199,7 +199,7 @@ class Queries(Section):
 
 
 class Http(Section):
-    """Where metrics, health and pages are served; `web_config` names a file with TLS and authentication.
+    """Address of metrics, health and pages; `web_config` names a file with TLS and authentication.
 
     `grafana_url` is where the status page links to for dashboards; "": nowhere.
     """
@@ -215,7 +215,7 @@ class Http(Section):
 
     @property
     def is_local(self) -> bool:
-        """Whether only this machine can connect."""
+        """True if only this machine can connect."""
         try:
             return self.host == "localhost" or ip_address(self.host).is_loopback
         except ValueError:

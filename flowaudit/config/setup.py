@@ -146,7 +146,7 @@ BucketName = Annotated[str, AfterValidator(_bucket)]
 
 
 class Buckets(Section):
-    """What models may reach in S3: buckets by name, and JumpStart's own."""
+    """S3 buckets that models may use, by name, and JumpStart's own."""
 
     read_only: List[BucketName] = ()
     read_write: List[BucketName] = ()
@@ -191,7 +191,7 @@ class InterfaceEndpoints(Section):
 
 
 class FlowLogs(Section):
-    """Where the VPC's flow logs go, and what they record; no `fields`: every field."""
+    """Destination and content of the VPC's flow logs; no `fields`: every field."""
 
     destination: Literal["s3", "cloud-watch-logs"] = "s3"
     format: Literal["parquet", "text"] = "parquet"
@@ -200,7 +200,7 @@ class FlowLogs(Section):
 
     @property
     def days(self) -> int:
-        """How many days they are kept."""
+        """Retention in days."""
         return self.retention // _DAY
 
     @model_validator(mode="after")
@@ -273,13 +273,13 @@ class Setup(Section):
 
     @property
     def zones(self) -> int:
-        """How many Availability Zones there are."""
+        """Number of Availability Zones."""
         zones = self.availability_zones
         return zones if isinstance(zones, int) else len(zones)
 
     @property
     def public_subnets(self) -> int:
-        """How many public subnets the NAT gateways take; a regional one takes none."""
+        """Number of public subnets for NAT gateways; a regional one takes none."""
         if self.profile == "isolated":
             return 0
         return {"one_per_az": self.zones, "single": 1, "regional": 0}[self.nat]

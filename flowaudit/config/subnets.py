@@ -1,4 +1,4 @@
-"""How large the subnets of a new VPC are, and where they lie in it."""
+"""Sizes and places of the subnets of a new VPC."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ READ = (
 )
 """The columns that people read."""
 ALL = sql.Limits()
-"""What reading them may use by default."""
+"""Default limits of reading them."""
 RECORDS = """
 SELECT {columns} FROM egress
 WHERE start_time >= $since AND start_time <= $until AND {key}

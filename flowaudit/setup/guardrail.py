@@ -1,4 +1,4 @@
-"""What keeps SageMaker in this VPC: an IAM policy, VPC Block Public Access, VPC Encryption Controls."""
+"""Guardrails that keep SageMaker in this VPC: an IAM policy, VPC Block Public Access, VPC Encryption Controls."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the parts of the network call each other, and the tags on each of them."""
+"""Logical names of the parts of the network, and their tags."""
 
 from __future__ import annotations
 

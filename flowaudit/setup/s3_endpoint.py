@@ -18,7 +18,7 @@ WRITE_OBJECTS = (
 )
 BUCKET_ACTIONS = ("s3:ListBucket", "s3:GetBucketLocation")
 DATA_ACTIONS = ("s3:*Object*", "s3:ListBucket*", "s3:ListMultipartUploadParts", "s3:AbortMultipartUpload")
-"""What a bucket policy denies from elsewhere: access to data, not the management of the bucket."""
+"""Actions that a bucket policy denies from elsewhere: access to data, not the management of the bucket."""
 
 
 def s3_endpoint(setup: Setup) -> Part:

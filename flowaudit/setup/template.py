@@ -27,7 +27,7 @@ class Noted:
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """What whoever deploys the template is asked for; no default: it has to be given."""
+    """A parameter of the template; without a default it must be given."""
 
     name: str
     type: str
@@ -52,7 +52,7 @@ class Resource:
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """What a stack tells when it is made."""
+    """An output of the stack."""
 
     name: str
     description: str
@@ -72,7 +72,7 @@ class Template:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """What one part of the network adds to a template."""
+    """Resources, parameters and outputs of one part of the network."""
 
     resources: tuple[Resource, ...] = ()
     outputs: tuple[Output, ...] = ()

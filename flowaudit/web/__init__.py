@@ -28,13 +28,13 @@ from flowaudit.web.webconfig import WebConfigFile
 __all__ = ["Daemon", "Server", "Threads", "WebConfigFile", "site"]
 
 READY_SECONDS = 5.0
-"""How long /readyz waits for the lake."""
+"""Seconds that /readyz waits for the lake."""
 
 log = structlog.stdlib.get_logger("flowaudit.web")
 
 
 class Daemon(Protocol):
-    """What is served of the process that runs the jobs."""
+    """Figures and states of the process that runs the jobs."""
 
     def exposition(self, accept: str, accept_encoding: str, names: Sequence[str]) -> tuple[Mapping[str, str], bytes]:
         """Return headers and body of the metrics page."""

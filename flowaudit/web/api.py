@@ -22,7 +22,7 @@ from flowaudit.formats import distinct, json_text, rows, to_csv
 from flowaudit.web.threads import Threads
 
 LIMITS = sql.Limits(seconds=20.0, memory="512MB", threads=1, disk="")
-"""What one query may use: the jobs of the daemon come first."""
+"""Limits of one query: the jobs of the daemon come first."""
 ROWS, MOST_ROWS = 1_000, 50_000
 """Rows of a response by default, and at most."""
 MOST_BYTES = 64 << 20

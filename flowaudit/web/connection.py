@@ -18,9 +18,9 @@ from flowaudit.web.webconfig import WebConfigFile
 MOST = 64
 """Connections at a time: each is a descriptor that a collector might need."""
 REQUEST_SECONDS = 10.0
-"""How long a client may take for TLS, and again for the head of a request."""
+"""Seconds that a client has for TLS, and again for the head of a request."""
 ANSWER_SECONDS = 60.0
-"""How long a request may take from its head to the last byte of its answer that the client takes."""
+"""Seconds from the head of a request to the last byte of its response that the client takes."""
 
 log = structlog.stdlib.get_logger("flowaudit.web")
 
@@ -73,7 +73,7 @@ class Connection(H11Protocol):
 
     @property
     def is_idle(self) -> bool:
-        """Whether no request on it is being answered; an answer has left once its last byte has."""
+        """True if no request on it is being answered; an answer has left once its last byte has."""
         return (self._request is None or self._request.response_complete) and not self._unsent
 
     def drop(self) -> None:
@@ -172,7 +172,7 @@ class Connection(H11Protocol):
 
     @property
     def _is_resting(self) -> bool:
-        """Whether it waits for its next request: the last one came in whole, and its answer has left."""
+        """True if it waits for its next request: the last one came in whole, and its answer has left."""
         if self._request is None or not self.is_idle or self._accepted is None:
             return False
         return self.conn.their_state is h11.IDLE and not self.conn.trailing_data[0]

@@ -1,4 +1,4 @@
-"""What every request passes before it reaches a page: method, rate limit, basic authentication, headers."""
+"""Checks of every request before it reaches a page: method, rate limit, basic authentication, headers."""
 
 from __future__ import annotations
 

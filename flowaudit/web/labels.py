@@ -35,7 +35,7 @@ EVIDENCE = {
     "nat_record": "record of the NAT gateway",
     "routes_assumed": "assumed routes",
 }
-"""What proves a path, where it is not called as its column's value; traffic-path is a field of the record."""
+"""Labels of evidence that differ from the column's value; traffic-path is a field of the record."""
 NAMES = {"vpc_id": "VPC", "arn": "ARN", "az_id": "AZ", "remotes": "remote addresses"}
 STATES = ("open", "muted", "resolved")
 SHORT = 80
@@ -103,7 +103,7 @@ class Row:
 
     @property
     def begins_with_workload(self) -> bool:
-        """Whether the sentence begins with the workload, and needs no other word of whose it is."""
+        """True if the sentence begins with the workload."""
         return self.sentence.startswith(f"{self.workload} ")
 
 

@@ -13,7 +13,7 @@ from flowaudit.findings import Finding
 from flowaudit.web.labels import Row, row
 
 LIMITS = sql.Limits(seconds=20.0, memory="512MB", threads=1, disk="")
-"""What one query of a page may use: the jobs of the daemon come first."""
+"""Limits of one query of a page: the jobs of the daemon come first."""
 COUNTED = "SELECT state, detector, severity, count(*) AS findings FROM findings_current GROUP BY ALL ORDER BY ALL"
 LISTED = """
 SELECT id, state, count(*) OVER (PARTITION BY state) AS total
@@ -43,7 +43,7 @@ class Listed:
 
     @property
     def more(self) -> int:
-        """How many are not among them."""
+        """Number of those left out."""
         return self.total - len(self.rows)
 
 

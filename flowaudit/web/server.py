@@ -21,9 +21,9 @@ from flowaudit.web.webconfig import WebConfigFile
 BACKLOG = 32
 """Connections that the kernel holds until they are accepted, and that are accepted at a time."""
 KEEP_ALIVE_SECONDS = 75
-"""How long a connection may wait for its next request: longer than Prometheus waits from scrape to scrape."""
+"""Seconds that a connection may wait for its next request: longer than Prometheus waits from scrape to scrape."""
 CLOSE_SECONDS = 2
-"""How long requests may take to end once the server is to close."""
+"""Seconds that requests have to end when the server closes."""
 
 log = structlog.stdlib.get_logger("flowaudit.web")
 
@@ -73,7 +73,7 @@ class Server:
 
     @property
     def is_alive(self) -> bool:
-        """Whether it serves."""
+        """True while it serves."""
         return self._thread.is_alive()
 
     def start(self) -> None:

@@ -23,7 +23,7 @@ from flowaudit.web.listing import LIMITS, Findings, Listing
 from flowaudit.web.verdict import Covered, Facts, Verdict
 
 FRESH, FRESH_SLOW = timedelta(seconds=10), timedelta(seconds=60)
-"""How long what was read holds: findings, and what takes a scan of records or of the ledger."""
+"""Maximum age of the data: findings; parts that take a scan of records or of the ledger."""
 RESOLVED = timedelta(days=7)
 MOST = 25
 """Rows of a list of findings."""
@@ -63,7 +63,7 @@ class Part(Generic[T]):
 
     @property
     def is_known(self) -> bool:
-        """Whether there is a value."""
+        """True if there is a value."""
         return not self.error
 
 
@@ -129,7 +129,7 @@ class Snapshot:
 
 
 class Jobs(Protocol):
-    """What has the jobs."""
+    """The daemon's jobs."""
 
     def jobs(self) -> Sequence[JobStatus]:
         """Return the state of each job."""

@@ -21,7 +21,7 @@ LATE_RUNS, LATE = 5, timedelta(minutes=10)
 
 
 class State(StrEnum):
-    """What is known: a leak, other findings, nothing although all could be seen, or not enough."""
+    """The state: a leak, other findings, nothing although all could be seen, or not enough."""
 
     LEAK = "leak"
     FINDINGS = "findings"
@@ -53,7 +53,7 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Covered:
-    """What flow logs cover: `share`, of 1, of the `judged` interface-minutes of a span of `hours`; None: of none.
+    """Coverage by flow logs: `share`, of 1, of the `judged` interface-minutes of a span of `hours`; None: of none.
 
     `line` is all of it in one line; `workloads` send traffic that no flow log records.
     """
@@ -83,7 +83,7 @@ class Covered:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """What a verdict depends on; None: not known, and `unknown` has the reasons by the name of the part.
+    """Facts that a verdict depends on; None: not known, and `unknown` has the reasons by the name of the part.
 
     `open` counts open findings by severity. `newest` is the time of the newest record, None where there is none.
     `problems` counts query files that are left out, `failed_objects` log objects that cannot be read.
