@@ -57,7 +57,7 @@ def summary() -> list[Panel]:
         number(
             Face(
                 2,
-                "Of it free by gateway endpoint",
+                "Free with a gateway endpoint",
                 "S3 and DynamoDB: create the gateway endpoint, which costs nothing. "
                 "flowaudit query run gateway-endpoint-savings names the subnets.",
                 "currencyUSD",
