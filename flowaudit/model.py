@@ -51,7 +51,7 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ObjectReport:
-    """What became of one log object, and of each of its records: `records` is the sum of the four after it.
+    """The outcome of one log object and of its records: `records` is the sum of the four fields after it.
 
     `egress` are the bytes that workloads sent, by path and AWS service; known once the object's batch is complete.
     """

@@ -23,7 +23,7 @@ def _no_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
-    """Tell how many queries of the dashboards the tests that passed have tried."""
+    """Print how many queries of the dashboards are covered by tests that passed."""
     from tests.dashboards.tried import told_of  # noqa: PLC0415, needed only where there is something to tell
 
     passed = terminalreporter.stats.get("passed", [])

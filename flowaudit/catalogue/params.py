@@ -71,6 +71,10 @@ class Param:
         except ValueError:
             raise ConfigError(f"{text!r} is no {kind.meaning}: write {' or '.join(kind.examples)}") from None
 
+    def described(self) -> dict[str, Any]:
+        """Return it as JSON has it: name, kind, default, help."""
+        return {"name": self.name, "kind": self.kind, "default": self.default, "help": self.help}
+
     def sample(self) -> Any:  # noqa: ANN401
         """Return a value to try a query with: the default, else some other."""
         return self.value(KINDS[self.kind].examples[0] if self.required else self.written, datetime.now(UTC))

@@ -66,10 +66,7 @@ def show_one(ctx: typer.Context, name: NameArgument, format: FormatOption = Form
         section(report)
         print(f"\n```sql\n{report.select}\n```")
         return
-    params = [
-        {"name": param.name, "kind": param.kind, "default": param.default, "help": param.help}
-        for param in report.params.values()
-    ]
+    params = [param.described() for param in report.params.values()]
     words = {"name": name, "title": report.title, "file": str(report.file), "prose": report.prose}
     write_one(words | {"params": params, "sql": report.select}, format)
 

@@ -19,10 +19,8 @@ from flowaudit.app import App
 from flowaudit.catalogue import Report, values
 from flowaudit.errors import ConfigError, LakeError, QueryError
 from flowaudit.formats import distinct, json_text, rows, to_csv
-from flowaudit.web.threads import Threads
+from flowaudit.web.threads import LIMITS, Threads
 
-LIMITS = sql.Limits(seconds=20.0, memory="512MB", threads=1, disk="")
-"""Limits of one query: the jobs of the daemon come first."""
 ROWS, MOST_ROWS = 1_000, 50_000
 """Rows of a response by default, and at most."""
 MOST_BYTES = 64 << 20
@@ -88,11 +86,7 @@ def _first(table: pa.Table, most: int) -> pa.Table:
 
 
 def _described(name: str, report: Report) -> dict[str, Any]:
-    params = [
-        {"name": param.name, "kind": param.kind, "default": param.default, "help": param.help}
-        for param in report.params.values()
-    ]
-    return {"name": name, "title": report.title, "params": params}
+    return {"name": name, "title": report.title, "params": [param.described() for param in report.params.values()]}
 
 
 def _single(request: Request) -> dict[str, str]:

@@ -15,8 +15,9 @@ from flowaudit.explain.values import Remedy
 from flowaudit.findings import Finding
 from flowaudit.findings.records import READ, records
 from flowaudit.web.labels import Grid, Row, evidence, grid, spoken
-from flowaudit.web.listing import LIMITS, Findings, Found
+from flowaudit.web.listing import Findings, Found
 from flowaudit.web.snapshot import Part, part
+from flowaudit.web.threads import LIMITS
 
 MOST_RECORDS = 50
 TOLD = frozenset({"workload", "workload_kind", "path", "top_remotes"})

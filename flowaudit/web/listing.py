@@ -11,9 +11,8 @@ from flowaudit import sql
 from flowaudit.app import App
 from flowaudit.findings import Finding
 from flowaudit.web.labels import Row, row
+from flowaudit.web.threads import LIMITS
 
-LIMITS = sql.Limits(seconds=20.0, memory="512MB", threads=1, disk="")
-"""Limits of one query of a page: the jobs of the daemon come first."""
 COUNTED = "SELECT state, detector, severity, count(*) AS findings FROM findings_current GROUP BY ALL ORDER BY ALL"
 LISTED = """
 SELECT id, state, count(*) OVER (PARTITION BY state) AS total

@@ -19,7 +19,8 @@ from flowaudit.lake import Size
 from flowaudit.model import Capability, JobStatus
 from flowaudit.web import verdict
 from flowaudit.web.labels import STATES
-from flowaudit.web.listing import LIMITS, Findings, Listing
+from flowaudit.web.listing import Findings, Listing
+from flowaudit.web.threads import LIMITS
 from flowaudit.web.verdict import Covered, Facts, Verdict
 
 FRESH, FRESH_SLOW = timedelta(seconds=10), timedelta(seconds=60)

@@ -12,8 +12,10 @@ import anyio
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
-from flowaudit.sql import Stopper
+from flowaudit.sql import Limits, Stopper
 
+LIMITS = Limits(seconds=20.0, memory="512MB", threads=1, disk="")
+"""Limits of one query of a page or a report: the jobs of the daemon come first."""
 QUICK, SLOW = 4, 2
 """Pages at a time that read a little, and pages and queries that read the lake."""
 WAITING = 16

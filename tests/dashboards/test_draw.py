@@ -170,7 +170,7 @@ def test_severities_are_sorted_by_rank_and_shown_as_words() -> None:
 
 
 def test_bars_are_in_one_color() -> None:
-    """What is neither good nor bad has none of the colors of severities, but blue."""
+    """Figures that are neither good nor bad are blue, and have no color of a severity."""
     for board, number in (("overview", 12), ("health", 304)):
         series = [Series(name, {}, ((NOW, 1.0),)) for name in ("one", "two", "fraud-training (training job)")]
         drawn = faces.bars(panel(board, number), series, SPAN, (800, 400))
@@ -272,7 +272,7 @@ def draw(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
 
 
 def test_a_refused_query_is_told(empty: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What Prometheus says of a query is printed, in one line, with exit code 2."""
+    """An error of Prometheus is printed on one line, with exit code 2."""
     monkeypatch.setattr(Nothing, "fails", True)
     ran = draw("overview", "--prometheus", empty, "--output", tmp_path)
     assert ran.returncode == 2

@@ -72,7 +72,7 @@ def test_infinity_reads_from_the_daemon_only() -> None:
 
 @pytest.mark.parametrize("board", dashboards(), ids=lambda board: board["uid"])
 def test_each_data_source_is_provisioned(board: Dashboard) -> None:
-    """What a dashboard's data source variable lists has a provisioned member with a fixed uid."""
+    """Each type of data source that a dashboard selects is provisioned, with a fixed uid."""
     sources = {one["type"]: one["uid"] for one in provisioned("datasources")["datasources"]}
     for variable in board["templating"]["list"]:
         if variable["type"] == "datasource":

@@ -149,7 +149,7 @@ def test_no_rule_is_excluded() -> None:
 
 
 def test_a_good_dashboard_passes() -> None:
-    """What the cases below break is right before."""
+    """The dashboard that the cases below break passes every rule."""
     assert problems(good()) == {}
 
 

@@ -15,9 +15,8 @@ import pytest
 from flowaudit import sql
 from flowaudit.daemon import Web
 from flowaudit.daemon.jobs import Jobs
-from flowaudit.web.listing import LIMITS
 from flowaudit.web.pages import Pages
-from flowaudit.web.threads import Threads
+from flowaudit.web.threads import LIMITS, Threads
 from tests.web.browser import Browser, hostile
 from tests.web.conftest import Running
 
