@@ -67,6 +67,14 @@ class SinkDisabled(SinkError):
     """A sink wants no more events, ever: nothing is sent to it until flowaudit is restarted."""
 
 
+class PolicyError(FlowauditError):
+    """A policy document is not JSON, or not in the grammar of IAM policies."""
+
+
+class SetupError(FlowauditError):
+    """The VPC of `[setup]` cannot be planned, applied, read or destroyed."""
+
+
 class DaemonError(FlowauditError):
     """The daemon cannot have the address that it is to serve on."""
 

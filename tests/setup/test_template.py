@@ -14,7 +14,7 @@ from cfnlint.api import ManualArgs, lint
 from cfnlint.schema.manager import PROVIDER_SCHEMA_MANAGER
 from moto import mock_aws
 
-from flowaudit.cli.setup import LONGEST_BODY
+from flowaudit.cli.setup.render import LONGEST_BODY
 from flowaudit.config import ENDPOINT_SERVICES
 from flowaudit.config.setup import InterfaceEndpoints
 from flowaudit.setup import to_json, to_yaml

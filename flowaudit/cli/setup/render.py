@@ -14,9 +14,6 @@ from flowaudit.cli.output import count, say
 LONGEST_BODY = 51_200
 """Bytes of a template that CloudFormation takes in a request; a longer one it reads from S3."""
 
-group = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="A private VPC for SageMaker.")
-
-
 class TemplateFormat(StrEnum):
     """Format of a template."""
 
@@ -24,12 +21,6 @@ class TemplateFormat(StrEnum):
     JSON = "json"
 
 
-@group.callback()
-def _group() -> None:
-    """A private VPC for SageMaker, as AWS recommends."""
-
-
-@group.command()
 def render(
     ctx: typer.Context,
     output: Annotated[Path | None, typer.Option(metavar="FILE", help="Write it to a file; default: stdout.")] = None,
