@@ -149,10 +149,13 @@ class Stack:
         stack that has nothing else. Raises SetupError where CloudFormation refuses the template.
         """
         is_new = found is None or not found.is_deployed
-        kind = {"ChangeSetType": "CREATE", "OnStackFailure": "DELETE"} if is_new else {"ChangeSetType": "UPDATE"}
-        mode = {} if is_new else {"DeploymentMode": "REVERT_DRIFT"}
+        request |= (
+            {"ChangeSetType": "CREATE", "OnStackFailure": "DELETE"}
+            if is_new
+            else {"ChangeSetType": "UPDATE", "DeploymentMode": "REVERT_DRIFT"}
+        )
         name = f"flowaudit-{uuid4().hex[:12]}"
-        made = self._calls.one("create_change_set", StackName=self.name, ChangeSetName=name, **kind, **mode, **request)
+        made = self._calls.one("create_change_set", StackName=self.name, ChangeSetName=name, **request)
         arn, stack_id = made["Id"], made["StackId"]
         try:
             yield self._described(arn, stack_id)
@@ -198,7 +201,7 @@ class Stack:
 
     def _described(self, arn: str, stack_id: str) -> ChangeSet | None:
         pause = _Pause(self._patience, f"change set {arn} is not ready")
-        while (answer := self._change_set(arn))["Status"].endswith(("_PENDING", "_IN_PROGRESS")):
+        while (answer := self._calls.one("describe_change_set", ChangeSetName=arn))["Status"].endswith(("_PENDING", "_IN_PROGRESS")):
             pause()
         if answer["Status"] == "FAILED":
             reason = answer.get("StatusReason", "")
@@ -206,17 +209,11 @@ class Stack:
                 return None
             failures, _ = self._validation(arn)
             raise SetupError(f"CloudFormation refuses the template of stack {self.name}: {failures or reason}")
-        changes = list(answer.get("Changes", ()))
-        while token := answer.get("NextToken"):
-            answer = self._change_set(arn, NextToken=token)
-            changes += answer.get("Changes", ())
+        changes = self._calls.all("describe_change_set", "Changes", ChangeSetName=arn, IncludePropertyValues=True)
         _, warnings = self._validation(arn)
         return ChangeSet(
             arn, stack_id, [each["ResourceChange"] for each in changes if "ResourceChange" in each], warnings
         )
-
-    def _change_set(self, arn: str, **page: str) -> Mapping[str, Any]:
-        return self._calls.one("describe_change_set", ChangeSetName=arn, IncludePropertyValues=True, **page)
 
     def _validation(self, arn: str) -> tuple[str, tuple[str, ...]]:
         """Return what CloudFormation's validation before the deployment refuses, and what it warns of."""

@@ -58,7 +58,8 @@ class Script:
     def proposes(self, changes: list[dict[str, Any]], **more: Any) -> Script:
         """Add a change set that is ready."""
         self.answers("create_change_set", {"Id": SET, "StackId": STACK_ID})
-        self.answers("describe_change_set", {"Status": "CREATE_COMPLETE", "Changes": changes, **more})
+        for _ in ("is it ready?", "what is in it?"):
+            self.answers("describe_change_set", {"Status": "CREATE_COMPLETE", "Changes": changes, **more})
         return self.answers("describe_events", {"OperationEvents": []})
 
     def discards(self, status: str | None = "CREATE_COMPLETE") -> Script:
@@ -183,6 +184,7 @@ def test_a_new_stack_is_proposed_so_that_a_failure_leaves_nothing(aws: Script) -
     )
     aws.answers("describe_change_set", {"Status": "CREATE_PENDING"})
     aws.answers("describe_change_set", {"Status": "CREATE_IN_PROGRESS"})
+    aws.answers("describe_change_set", {"Status": "CREATE_COMPLETE"})
     aws.answers("describe_change_set", {"Status": "CREATE_COMPLETE", "Changes": [change("Add")]})
     aws.answers("describe_events", {"OperationEvents": []})
     aws.discards("REVIEW_IN_PROGRESS").answers("delete_stack", {}, StackName=STACK_ID)
@@ -217,6 +219,7 @@ def test_an_existing_stack_is_compared_with_what_is_really_there(aws: Script) ->
 def test_all_pages_of_a_change_set_are_read(aws: Script) -> None:
     """A template has more resources than a page."""
     aws.answers("create_change_set", {"Id": SET, "StackId": STACK_ID})
+    aws.answers("describe_change_set", {"Status": "CREATE_COMPLETE"})
     first = {"Status": "CREATE_COMPLETE", "Changes": [change("Add", "Vpc")], "NextToken": "2"}
     aws.answers("describe_change_set", first)
     second = {"Status": "CREATE_COMPLETE", "Changes": [change("Add", "Subnet")]}
@@ -248,6 +251,7 @@ def test_a_refused_template_says_where(aws: Script) -> None:
 def test_warnings_of_the_validation_are_shown(aws: Script) -> None:
     """A quota that is nearly used up is a warning, not a failure."""
     aws.answers("create_change_set", {"Id": SET, "StackId": STACK_ID})
+    aws.answers("describe_change_set", {"Status": "CREATE_COMPLETE"})
     aws.answers("describe_change_set", {"Status": "CREATE_COMPLETE", "Changes": [change("Modify")]})
     warned = {
         "EventType": "VALIDATION_ERROR",
@@ -263,6 +267,7 @@ def test_warnings_of_the_validation_are_shown(aws: Script) -> None:
 def test_warnings_that_cannot_be_read_are_not_taken_for_none(aws: Script) -> None:
     """Without the permission the plan says so."""
     aws.answers("create_change_set", {"Id": SET, "StackId": STACK_ID})
+    aws.answers("describe_change_set", {"Status": "CREATE_COMPLETE"})
     aws.answers("describe_change_set", {"Status": "CREATE_COMPLETE", "Changes": [change("Modify")]})
     aws.fails("describe_events", "AccessDenied", "is not authorized to perform: cloudformation:DescribeEvents")
     aws.discards()

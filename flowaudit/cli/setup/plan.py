@@ -35,6 +35,6 @@ def plan(ctx: typer.Context, format: PlanFormatOption = PlanFormat.TEXT) -> None
         if format is PlanFormat.JSON:
             print(json_text(plan_rows(changes)))
         else:
-            is_new = found is None or not found.is_deployed
-            say(f"stack {want.setup.name} in {want.setup.region}, {'new' if is_new else found.status}:")
+            status = found.status if found and found.is_deployed else "new"
+            say(f"stack {want.setup.name} in {want.setup.region}, {status}:")
             show_plan(changes)
