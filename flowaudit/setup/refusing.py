@@ -121,7 +121,7 @@ def _others(each: Interface) -> str:
 
 
 def _others_first(each: Interface) -> str:
-    if each.status == "available" and not each.requester_managed:
+    if each.status == "available" and each.owner == Owner.UNKNOWN:
         return f"aws ec2 delete-network-interface --network-interface-id {each.interface_id}"
     if each.owner == Owner.EFS and (mount := _MOUNT.search(each.description)):
         return f"aws efs delete-mount-target --mount-target-id {mount['target']}"
