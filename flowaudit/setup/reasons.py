@@ -66,7 +66,7 @@ HINTS = (
         'setup.nat = "single"',
     ),
     _hint(
-        r"NatGatewayLimitExceeded|maximum number of NAT gateways",
+        r"NatGatewayLimitExceeded|(?:maximum number|limit) of (?:\d+ )?NAT gateways",
         "Quota NAT gateways per Availability Zone (L-FE5A380F): request an increase in Service Quotas",
     ),
     _hint(
@@ -96,7 +96,7 @@ HINTS = (
         "setup.interface_endpoints, or turn off private DNS of the other one",
     ),
     _hint(
-        r"DuplicateSubnetsInSameZone",
+        r"DuplicateSubnetsInSameZone|another vpc endpoint subnet in the availability zone",
         "Two of the subnets are in one Availability Zone: name one subnet for each in setup.existing_vpc.subnets",
     ),
     _hint(
@@ -105,7 +105,7 @@ HINTS = (
         "aws ec2 describe-vpc-endpoint-services shows them",
     ),
     _hint(
-        r"RouteAlreadyExists|route table \S+ already has a route",
+        r"RouteAlreadyExists|route identified by \S+ already exists|route table \S+ already has a route",
         "The route table has an S3 gateway endpoint, or a default route, already: remove that first, or leave the "
         "route table out of setup.existing_vpc.route_tables",
     ),
@@ -162,6 +162,8 @@ def shortened(reason: str) -> str:
 def _what_to_do(reason: str) -> str:
     if (action := denied_action(reason)) or _NOT_ALLOWED.search(reason):
         what = f"Permission {action} is" if action else "A permission is"
+        if "explicit deny" in reason:
+            return f"{what} denied outright: whoever wrote that policy has to change it"
         return f"{what} missing: docs/setup.md, Permissions, has the policies"
     for hint in HINTS:
         if found := hint.pattern.search(reason):
