@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeAlias
 
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
 
 from flowaudit.errors import SetupError
 from flowaudit.setup.reasons import missing_action
@@ -28,8 +29,9 @@ class Calls:
             if gone is not None and gone(error):
                 return None
             raise SetupError(self._words(operation, error)) from error
-        except BotoCoreError as error:
-            raise SetupError(f"{self._named(operation)} failed: {error}") from error
+        except (BotoCoreError, ResponseParserError) as error:  # a proxy may answer in AWS's place
+            message = " ".join(str(error).split())
+            raise SetupError(f"{self._named(operation)} failed: {message}") from error
 
     def each(
         self,

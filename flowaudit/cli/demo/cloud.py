@@ -56,7 +56,7 @@ def emulated() -> Iterator[None]:
         "no_proxy": host,
     }
     try:
-        with cloudformation.serve(client) as url:
+        with cloudformation.serve(cloudformation.Engine(client)) as url:
             os.environ["AWS_ENDPOINT_URL_CLOUDFORMATION"] = url
             yield
     finally:

@@ -29,6 +29,7 @@ def apply(
 
     want = wanted(ctx)
     found = is_ready(want.stack.find(), want.setup.name)
+    want.show_telemetry_rules(found.outputs if found else {})
     with want.proposed(found) as (change_set, changes):
         show_plan(changes)
         if change_set is not None:

@@ -31,6 +31,7 @@ def plan(ctx: typer.Context, format: PlanFormatOption = PlanFormat.TEXT) -> None
 
     want = wanted(ctx)
     found = is_ready(want.stack.find(), want.setup.name)
+    want.show_telemetry_rules(found.outputs if found else {})
     with want.proposed(found) as (_, changes):
         if format is PlanFormat.JSON:
             print(json_text(plan_rows(changes)))

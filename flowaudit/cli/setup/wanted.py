@@ -17,6 +17,7 @@ from flowaudit.errors import ConfigError, SetupError
 
 if TYPE_CHECKING:
     from flowaudit.config import Setup
+    from flowaudit.inventory.asking import Asker
     from flowaudit.setup.plan import Change, Plan, Property
     from flowaudit.setup.stack import ChangeSet, Event, Found, Stack
     from flowaudit.setup.template import Template
@@ -59,6 +60,19 @@ class Wanted:
         if found is None or not found.is_deployed:
             raise SetupError(f"there is no stack {self.setup.name} in {self.setup.region}: run flowaudit setup apply")
         return found
+
+    def asker(self) -> Asker:
+        """Return an asker of the account's region; raises ConfigError where the account is unknown."""
+        from flowaudit.inventory.asking import Asker
+
+        return Asker(self.account, self.setup.region, self.client)
+
+    def show_telemetry_rules(self, outputs: Mapping[str, str]) -> None:
+        """Print which telemetry rules of CloudWatch make flow logs beside that of the stack."""
+        from flowaudit.setup.telemetry import in_words, telemetry
+
+        if words := in_words(telemetry(self.asker()), outputs.get("VpcId") or self.setup.existing_vpc.id or "VPC-ID"):
+            say(words)
 
     @contextmanager
     def proposed(self, found: Found | None) -> Iterator[tuple[ChangeSet | None, Plan]]:
