@@ -7,8 +7,7 @@ from typing import Annotated
 
 import typer
 
-from flowaudit.cli.output import say
-from flowaudit.cli.setup.wanted import plan_rows, show_plan, wanted
+from flowaudit.cli.setup.wanted import plan_lines, plan_rows, wanted
 from flowaudit.formats import json_text
 
 
@@ -37,5 +36,6 @@ def plan(ctx: typer.Context, format: PlanFormatOption = PlanFormat.TEXT) -> None
             print(json_text(plan_rows(changes)))
         else:
             status = found.status if found and found.is_deployed else "new"
-            say(f"stack {want.setup.name} in {want.setup.region}, {status}:")
-            show_plan(changes)
+            print(f"stack {want.setup.name} in {want.setup.region}, {status}:")
+            for line in plan_lines(changes):
+                print(line)
