@@ -41,6 +41,8 @@ _OTHERS = (
     (Kind.CLIENT, "AWS Lambda VPC ENI-caller-of-the-endpoint"),
     (Kind.FILE_SYSTEM, "EFS mount target for fs-0a1b2c3d (fsmt-0a1b2c3d)"),
 )
+_CALLERS = "callers"
+"""The security group of those that are not SageMaker's."""
 _FIRST_HOST = 100
 """The interfaces that are made here have addresses from this one of their subnet."""
 _ROLE = f"arn:aws:iam::{ACCOUNT}:role/sagemaker"
@@ -92,7 +94,8 @@ def populate(ec2: Client, sagemaker: Client, outputs: Mapping[str, str]) -> Clou
         _workload(ec2, sagemaker, name, kind, public if place == PUBLIC else private[place], group)
         for name, (kind, place) in _WORKLOADS.items()
     ]
-    others = [_interface(ec2, private[0], kind, text, group) for kind, text in _OTHERS]
+    callers = ec2.create_security_group(GroupName=_CALLERS, Description=_CALLERS, VpcId=outputs["VpcId"])["GroupId"]
+    others = [_interface(ec2, private[0], kind, text, callers) for kind, text in _OTHERS]
     endpoint = _api_endpoint(ec2, outputs["InterfaceEndpointIds"].split(","), private[0])
     remove_route(ec2, outputs["S3EndpointId"], private[1].id)
     network = Network(Vpc(outputs["VpcId"], ACCOUNT, REGION), (*workloads, *others, nat, endpoint))
@@ -109,7 +112,7 @@ def remove_route(ec2: Client, endpoint: str, subnet: str) -> None:
 
 
 def empty(ec2: Client, sagemaker: Client, cloud: Cloud) -> None:
-    """Delete the workloads and their interfaces."""
+    """Delete the workloads, all interfaces that `populate` made, and their security group."""
     endpoint, _, _, notebook = (each.workload for each in cloud.network.workloads)
     sagemaker.delete_endpoint(EndpointName=endpoint)
     sagemaker.delete_endpoint_config(EndpointConfigName=endpoint)
@@ -119,6 +122,9 @@ def empty(ec2: Client, sagemaker: Client, cloud: Cloud) -> None:
     for each in cloud.network.interfaces:
         if each.kind in (Kind.WORKLOAD, Kind.CLIENT, Kind.FILE_SYSTEM):
             ec2.delete_network_interface(NetworkInterfaceId=each.id)
+    filters = [{"Name": "group-name", "Values": [_CALLERS]}]
+    for group in ec2.describe_security_groups(Filters=filters)["SecurityGroups"]:
+        ec2.delete_security_group(GroupId=group["GroupId"])
 
 
 def _workload(ec2: Client, sagemaker: Client, name: str, kind: str, subnet: Subnet, group: str) -> Interface:
@@ -133,7 +139,8 @@ def _workload(ec2: Client, sagemaker: Client, name: str, kind: str, subnet: Subn
 
 
 def _endpoint(sagemaker: Client, name: str, config: Mapping[str, list[str]]) -> None:
-    sagemaker.create_model(ModelName=name, ExecutionRoleArn=_ROLE, PrimaryContainer={"Image": _IMAGE}, VpcConfig=config)
+    container = {"Image": _IMAGE, "ModelDataUrl": "s3://amzn-example-models/scoring/model.tar.gz"}
+    sagemaker.create_model(ModelName=name, ExecutionRoleArn=_ROLE, PrimaryContainer=container, VpcConfig=config)
     variant = {"VariantName": "all", "ModelName": name, "InitialInstanceCount": 1, "InstanceType": "ml.m5.large"}
     sagemaker.create_endpoint_config(EndpointConfigName=name, ProductionVariants=[variant])
     sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=name)
@@ -156,6 +163,12 @@ def _training(sagemaker: Client, name: str, config: Mapping[str, list[str]]) -> 
         TrainingJobName=name,
         RoleArn=_ROLE,
         AlgorithmSpecification={"TrainingImage": _IMAGE, "TrainingInputMode": "File"},
+        InputDataConfig=[
+            {
+                "ChannelName": "training",
+                "DataSource": {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": "s3://amzn-example-models/fraud/"}},
+            }
+        ],
         OutputDataConfig={"S3OutputPath": "s3://amzn-example-outputs/models/"},
         ResourceConfig={"InstanceCount": 1, "InstanceType": "ml.m5.large", "VolumeSizeInGB": 10},
         StoppingCondition={"MaxRuntimeInSeconds": 3600},

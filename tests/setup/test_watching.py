@@ -28,11 +28,11 @@ def loaded(text: str, folder: Path) -> Config:
 
 
 def test_it_watches_what_the_stack_made(tmp_path: Path) -> None:
-    """Region, flow log bucket, subnets and security group are those of the outputs."""
+    """Region, flow log bucket and security group are those of the outputs."""
     config = loaded(watching(setup(), OUTPUTS), tmp_path)
     assert config.aws.regions == ("us-east-1",)
     assert config.sources == (S3Source(type="s3", uri=OUTPUTS["FlowLogSource"]),)
-    assert config.scope.subnets == ("subnet-0a", "subnet-0b")
+    assert config.scope.subnets == ()
     assert config.scope.security_groups == (OUTPUTS["WorkloadSecurityGroupId"],)
 
 
@@ -60,7 +60,7 @@ def test_a_missing_output_is_named(missing: str) -> None:
 def test_every_template_has_the_outputs(wish: str, tmp_path: Path) -> None:
     """The outputs are called as in the template, for each option."""
     outputs = {name: OUTPUTS.get(name, "x") for name in document(**WISHES[wish])["Outputs"]}
-    assert loaded(watching(setup(**WISHES[wish]), outputs), tmp_path).scope.subnets
+    assert loaded(watching(setup(**WISHES[wish]), outputs), tmp_path).scope.security_groups
 
 
 def test_a_value_cannot_break_out_of_its_quotes(tmp_path: Path) -> None:

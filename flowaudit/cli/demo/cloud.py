@@ -59,7 +59,7 @@ def emulated() -> Iterator[None]:
     }
     try:
         with cloudformation.serve(cloudformation.Engine(client)) as url:
-            os.environ["AWS_ENDPOINT_URL_CLOUDFORMATION"] = url
+            os.environ |= {f"AWS_ENDPOINT_URL_{name}": url for name in ("CLOUDFORMATION", "OBSERVABILITYADMIN")}
             yield
     finally:
         server.stop()
@@ -78,8 +78,8 @@ class Stage:
     def apply(self) -> list[str]:
         """Make the VPC as a user does, and return what is to be shown of it; raises SetupError."""
         said = self._run("apply", "--yes", "--watch-config", str(self.folder / "watch.toml"))
-        done = sum("CREATE_COMPLETE" in line for line in said)
-        return [line for line in said if "to add" in line] + [f"{done} events CREATE_COMPLETE"]
+        config = "".join(said[said.index("{") : said.index("}") + 1])
+        return [line for line in said if " to add" in line] + [f"VpcConfig {' '.join(config.split())}"]
 
     def drift(self) -> list[str]:
         """Return what `setup drift` prints; raises SetupError."""

@@ -30,8 +30,10 @@ class Api:
         self.region = region
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Any:  # noqa: ANN401  WSGI's own types
-        """Answer one request."""
+        """Answer one request; those of CloudWatch's `observabilityadmin` have a path: it has no telemetry rules."""
         request = Request(environ)
+        if request.path != "/":
+            return Response("{}", mimetype="application/json")(environ, start_response)
         return self.answer(request)(environ, start_response)
 
     def answer(self, request: Request) -> Response:
