@@ -14,6 +14,7 @@ from flowaudit.cli.output import count, say
 LONGEST_BODY = 51_200
 """Bytes of a template that CloudFormation takes in a request; a longer one it reads from S3."""
 
+
 class TemplateFormat(StrEnum):
     """Format of a template."""
 
