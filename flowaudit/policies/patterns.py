@@ -50,6 +50,11 @@ class Pattern:
         """Return the pattern of a text; raises PolicyError where a variable is not one."""
         return cls(text, tuple(_tokens(text, wildcards=wildcards, variables=variables)))
 
+    @classmethod
+    def ignoring_case(cls, text: str) -> Pattern:
+        """Return the pattern of a text whose values are given in lower case."""
+        return cls(text, tuple(_tokens(text.lower(), wildcards=True, variables=False)))
+
     @property
     def has_variables(self) -> bool:
         """Whether the request decides what the text is."""

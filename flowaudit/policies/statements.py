@@ -71,14 +71,13 @@ def _statement(element: Mapping[str, Any], label: str, *, variables: bool) -> St
     if element.get("Effect") not in ("Allow", "Deny"):
         raise PolicyError('Effect must be "Allow" or "Deny"')
     actions, inverted = _either(element, "Action")
-    lowered = [action.lower() for action in actions]
-    if wrong := [action for action in lowered if action != "*" and ":" not in action]:
+    if wrong := [action for action in actions if action != "*" and ":" not in action]:
         raise PolicyError(f"{wrong[0][:80]!r} is no action: write its service before it, as in s3:GetObject")
     resources, other_resources = _either(element, "Resource")
     return Statement(
         label=label,
         allow=element["Effect"] == "Allow",
-        actions=Selection(tuple(map(Pattern.parse, lowered)), inverted),
+        actions=Selection(tuple(map(Pattern.ignoring_case, actions)), inverted),
         resources=Selection(
             tuple(Pattern.parse(resource, variables=variables) for resource in resources), other_resources
         ),

@@ -28,7 +28,7 @@ class PolicyFormat(StrEnum):
     JSON = "json"
 
 
-def policy(  # noqa: PLR0913  its options
+def policy(
     ctx: typer.Context,
     workload: Annotated[
         list[str] | None, typer.Option(metavar="NAME", help="Only for this workload; may be repeated.")
@@ -110,8 +110,9 @@ def _check(name: str, found: Workloads, ask: Asker) -> None:
 def _head(made: Plan, vpc: str, since: datetime, named: Collection[str]) -> Iterator[str]:
     whose = ", ".join(named) if named else f"workloads in {vpc}"
     yield (
-        f"{whose}: {count(len(made.reading.workloads), 'workload')}, {count(len(made.needs), 'S3 URI')}; jobs that changed "
-        f"since {since:%Y-%m-%d %H:%M} UTC or run now; {len(made.document.text):,} of 20,480 characters"
+        f"{whose}: {count(len(made.reading.workloads), 'workload')}, {count(len(made.needs), 'S3 URI')}; "
+        f"jobs that changed since {since:%Y-%m-%d %H:%M} UTC or run now; "
+        f"{len(made.document.text):,} of 20,480 characters"
     )
     if not made.document.scopes:
         yield "warning: nothing needs S3: the policy allows no bucket of yours"
@@ -132,12 +133,12 @@ def _page(made: Plan) -> Iterator[str]:
     yield from _list(
         "Merged, as the policy would be too long",
         (
-            f"{merge.scope} ({merge.access.value}) in place of {count(merge.prefixes, 'prefix', 'prefixes')}"
+            f"{merge.scope} ({merge.access.value}) in place of {merge.prefixes:,} narrower ones"
             for merge in made.document.merges
         ),
     )
     yield from _list("Not served by this endpoint", made.elsewhere)
-    yield from _list("Region not known (s3:ListBucket is needed): taken as here", made.unlocated)
+    yield from _list("Region not known, as HeadBucket has no answer: taken as the endpoint's", made.unlocated)
     yield from _list("Needed, but denied by the policy itself", made.unallowed)
     yield from _list(
         "Not known", (f"{kind.replace('_', ' ')} {name}: {why}" for kind, name, why in sorted(reading.unknown))
@@ -146,11 +147,13 @@ def _page(made: Plan) -> Iterator[str]:
         "Left out: no endpoint or job uses it; add it with --workload",
         (f"{kind.replace('_', ' ')} {name}" for kind, name in sorted(reading.unused)),
     )
-    yield f"\nNot read: {', '.join(kind.replace('_', ' ') for kind in UNREAD)}. Code in containers may use buckets that no field names."
+    yield f"\nNot read: {', '.join(kind.replace('_', ' ') for kind in UNREAD)}."
+    yield "Code in containers may use buckets that no field names."
     yield from _comparisons(made)
 
 
 def _comparisons(made: Plan) -> Iterator[str]:
+    yield from _list("Present policy not known", (str(gap) for gap in made.gaps if gap not in made.unread))
     for each in made.comparisons:
         title = f"{each.endpoint.id} at present"
         if each.problem:
@@ -194,7 +197,8 @@ def _command(made: Plan, region: str, output: Path | None) -> Iterator[str]:
     else:
         file = shlex.quote(f"file://{output or 'policy.json'}")
         for each in made.comparisons:
-            yield f"aws ec2 modify-vpc-endpoint --region {shlex.quote(region)} --vpc-endpoint-id {shlex.quote(each.endpoint.id)} \\"
+            place = f"--region {shlex.quote(region)} --vpc-endpoint-id {shlex.quote(each.endpoint.id)}"
+            yield f"aws ec2 modify-vpc-endpoint {place} \\"
             yield f"  --policy-document {file}"
 
 

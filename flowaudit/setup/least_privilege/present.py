@@ -151,7 +151,7 @@ class _Wanted:
         for pattern in statement.resources.patterns:
             needed = self._needed(pattern) if not statement.resources.inverted else set()
             texts = [each.text for each in actions.patterns]
-            spare = texts if actions.inverted else [text for text in texts if text not in needed]
+            spare = texts if actions.inverted else [text for text in texts if text.lower() not in needed]
             if spare:
                 which = f"every action but {', '.join(spare)}" if actions.inverted else ", ".join(spare)
                 but = "everything but " if statement.resources.inverted else ""
