@@ -18,7 +18,7 @@ from flowaudit.errors import ConfigError, LakeError, QueryError, SetupError
 if TYPE_CHECKING:
     from flowaudit.app import App, Region
     from flowaudit.inventory.asking import Asker
-    from flowaudit.setup.least_privilege import Plan, Reading, Workloads
+    from flowaudit.setup.least_privilege import Plan, Workloads
 
 
 class PolicyFormat(StrEnum):
@@ -62,7 +62,7 @@ def policy(
     made = plan(ask, region.client("s3"), app.config.setup, vpc_id, found.reading(subnets, workload or ()))
     if output is not None:
         output.write_text(made.document.text + "\n", "utf-8")
-    page = [*_head(made, vpc_id, from_when, workload or ()), *_page(made), *_traffic(app, made.reading, vpc_id, now)]
+    page = [*_head(made, vpc_id, from_when, workload or ()), *_page(made), *_traffic(app, made, vpc_id, now)]
     page += _command(made, region.region, output)
     _print(made.document.text if output is None else "", page, format)
 
@@ -165,7 +165,7 @@ def _comparisons(made: Plan) -> Iterator[str]:
         yield f"\n{each.diff}" if each.diff else f"\n{title}: has this policy"
 
 
-def _traffic(app: App, reading: Reading, vpc: str, now: datetime) -> Iterator[str]:
+def _traffic(app: App, made: Plan, vpc: str, now: datetime) -> Iterator[str]:
     """Yield what the policy means for traffic that was seen."""
     from flowaudit.model import Window
     from flowaudit.setup.least_privilege import LOOKBACK, outcomes, traffic
@@ -174,15 +174,15 @@ def _traffic(app: App, reading: Reading, vpc: str, now: datetime) -> Iterator[st
     if not vpc or not app.lake.exists():
         yield from _list(title, ("not known: there is no lake" if vpc else "not known: there is no --vpc",))
         return
-    needing = {(need.kind, need.workload) for need in reading.needs}
-    unknown = {(kind, name) for kind, name, _ in reading.unknown}
-    known = outcomes(reading.workloads, needing, unknown)
+    needing = {(need.kind, need.workload) for need in made.needs}
+    unknown = {(kind, name) for kind, name, _ in made.reading.unknown}
+    known = outcomes(made.reading.workloads, needing, unknown)
     try:
         rows = list(traffic(app.lake, app.catalogue.views, vpc, Window(now - LOOKBACK, now), known))
     except (LakeError, QueryError) as error:
         yield from _list(title, (f"not known: {error}",))
         return
-    lines = [(row.workload, f"{row.flows:,} flows", volume(row.bytes), row.outcome) for row in rows]
+    lines = [(row.workload, count(row.flows, "flow"), volume(row.bytes), row.outcome) for row in rows]
     yield from _table(title, lines) if lines else _list(title, ("none",))
     yield "Flow logs name neither bucket nor key: which requests are denied is not known, only whose."
 
