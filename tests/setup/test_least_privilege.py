@@ -13,7 +13,7 @@ from flowaudit.setup.least_privilege.document import LONGEST, Writer
 from flowaudit.setup.least_privilege.fields import FIELDS
 from flowaudit.setup.least_privilege.needs import Access, Scope, address, image_region
 from flowaudit.setup.least_privilege.reading import READ
-from tests.sagemaker import ACCOUNT, NOW, REGION
+from tests.sagemaker import ACCOUNT, NOW, REGION, VPC
 from tests.setup.s3_needs import (
     DEFAULT,
     OTHER_VPC,
@@ -156,6 +156,50 @@ def test_processing_and_transform_jobs() -> None:
     assert allowed(made, GET, "data/in/1")
     assert allowed(made, GET, "models/m.tar.gz")
     assert allowed(made, PUT, "outputs/out/1")
+
+
+def test_tuning_jobs() -> None:
+    """Every training job that one defines is as a training job."""
+    definition = {
+        "VpcConfig": VPC,
+        "InputDataConfig": [channel("s3://data/train/")],
+        "OutputDataConfig": {"S3OutputPath": "s3://outputs/tuned"},
+        "StaticHyperParameters": {"sagemaker_submit_directory": '"s3://code/source.tar.gz"'},
+    }
+    kind = "hyper_parameter_tuning_job"
+    made = cloud(stands(kind, item(kind), describe={"TrainingJobDefinitions": [definition]})).plan()
+    assert allowed(made, GET, "data/train/1")
+    assert allowed(made, GET, "code/source.tar.gz")
+    assert allowed(made, PUT, "outputs/tuned/1")
+
+
+def test_auto_ml_jobs() -> None:
+    """Input is read; what is written in between is read again."""
+    data = {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": "s3://data/table"}}
+    described = {
+        "SecurityConfig": {"VpcConfig": VPC},
+        "AutoMLJobInputDataConfig": [{"DataSource": data}],
+        "OutputDataConfig": {"S3OutputPath": "s3://outputs/auto"},
+    }
+    made = cloud(stands("auto_ml_job", item("auto_ml_job"), describe=described)).plan()
+    assert allowed(made, GET, "data/table.csv")
+    assert allowed(made, GET, "outputs/auto/1")
+    assert allowed(made, PUT, "outputs/auto/1")
+    assert not allowed(made, DELETE, "outputs/auto/1")
+
+
+def test_inference_components() -> None:
+    """They run where their endpoint does, and have an artifact or a model of their own."""
+    wire = hosted({"ModelDataUrl": "s3://models/m.tar.gz"})
+    own = {"Container": {"ArtifactUrl": "s3://models/component.tar.gz"}, "ModelName": "one"}
+    wire.answers |= stands(
+        "inference_component",
+        item("inference_component", "part", EndpointName="one"),
+        describe={"InferenceComponentName": "part", "EndpointName": "one", "Specification": own},
+    )
+    fields = {need.field for need in wire.plan("part").needs}
+    assert fields == {"Specification.Container.ArtifactUrl", "model one: PrimaryContainer.ModelDataUrl"}
+    assert allowed(wire.plan(), GET, "models/component.tar.gz")
 
 
 def test_notebooks_are_not_knowable() -> None:

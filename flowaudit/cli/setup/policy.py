@@ -104,7 +104,8 @@ def _check(name: str, found: Workloads, ask: Asker) -> None:
     names = {*found.names, *(each.rpartition("/")[2] for each in found.names)}
     if name not in names:
         refused = "".join(f"\n{gap}" for gap in ask.gaps)
-        raise ConfigError(f"there is no workload {name!r}{closest(name, names)}{refused}")
+        near = closest(name, names) or ": of jobs, only those that changed since --since, or run, are known"
+        raise ConfigError(f"there is no workload {name!r}{near}{refused}")
 
 
 def _head(made: Plan, vpc: str, since: datetime, named: Collection[str]) -> Iterator[str]:

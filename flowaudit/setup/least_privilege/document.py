@@ -125,15 +125,7 @@ class Writer:
         for depth in range(max((_depth(scope) for _, scope in scopes), default=0) - 1, -1, -1):
             if len(self._short(scopes)) <= longest:
                 break
-            folders = _folders(scopes, depth)
-            low, high = 1, len(folders)
-            while low < high:
-                middle = (low + high) // 2
-                if len(self._short(_merged(scopes, folders[:middle]))) <= longest:
-                    high = middle
-                else:
-                    low = middle + 1
-            scopes = _merged(scopes, folders[:low])
+            scopes = self._partly_merged(scopes, _folders(scopes, depth), longest)
         if (size := len(self._short(scopes))) > longest:
             buckets = len({scope.bucket for _, scope in scopes})
             raise SetupError(
@@ -141,6 +133,21 @@ class Writer:
                 f"most {longest:,}: name workloads with --workload, or move data to fewer buckets"
             )
         return scopes
+
+    def _partly_merged(self, scopes: Scopes, folders: list[tuple[Access, Scope]], longest: int) -> Scopes:
+        """Return the scopes with as few of the folders merged as fit, the first ones; with all where all are needed."""
+        low, high = 1, len(folders)
+        best = _merged(scopes, folders)
+        if len(self._short(best)) > longest:
+            return best
+        while low < high:
+            middle = (low + high) // 2
+            some = _merged(scopes, folders[:middle])
+            if len(self._short(some)) <= longest:
+                high, best = middle, some
+            else:
+                low = middle + 1
+        return best
 
 
 def _depth(scope: Scope) -> int:
@@ -166,10 +173,11 @@ def _without_covered(scopes: Iterable[tuple[Access, Scope]]) -> Scopes:
     """Return the scopes without those that are in another of the same access."""
     every = frozenset(scopes)
     wide = {(access, scope.bucket, scope.key) for access, scope in every if scope.wide}
+    lengths = {len(key) for _, _, key in wide}
 
     def is_covered(access: Access, scope: Scope) -> bool:
-        ends = len(scope.key) if scope.wide else len(scope.key) + 1
-        return any((access, scope.bucket, scope.key[:end]) in wide for end in range(ends))
+        longest = len(scope.key) - scope.wide
+        return any((access, scope.bucket, scope.key[:end]) in wide for end in lengths if end <= longest)
 
     return frozenset(each for each in every if not is_covered(*each))
 
