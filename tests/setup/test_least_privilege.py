@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import pytest
@@ -15,7 +14,6 @@ from flowaudit.setup.least_privilege.needs import Access, Scope, address, image_
 from flowaudit.setup.least_privilege.reading import READ
 from tests.sagemaker import ACCOUNT, NOW, REGION, VPC
 from tests.setup.s3_needs import (
-    DEFAULT,
     OTHER_VPC,
     THEIRS,
     Refusal,
@@ -394,81 +392,3 @@ def test_addresses() -> None:
 def test_every_kind_that_is_read_is_one_of_the_inventory() -> None:
     """Each row of the table of fields has its row in the table of kinds."""
     assert {kind.kind for kind in READ} == set(FIELDS)
-
-
-def present(policy: Any, **more: Any) -> Any:
-    """Return the comparison with a policy that the endpoint has at present."""
-    wire = hosted({"ModelDataUrl": "s3://models/m.tar.gz", "Image": ECR})
-    text = policy if isinstance(policy, str) else json.dumps(policy)
-    wire.answers["DescribeVpcEndpoints"] = {"VpcEndpoints": [{"VpcEndpointId": "vpce-1", "PolicyDocument": text}]}
-    (comparison,) = wire.plan(**more).comparisons
-    return comparison
-
-
-def test_the_default_policy_allows_more() -> None:
-    """It lacks nothing; every action on all buckets, and any account's credentials, are more than is needed."""
-    found = present(DEFAULT)
-    assert found.lacks == ()
-    assert found.excess == (
-        "statement 1: * on all buckets (*)",
-        "credentials of any other account, for 1 of the prefixes needed, as s3://models/m.tar.gz",
-    )
-    assert '-      "Action": "*",' in found.diff
-
-
-def test_the_needed_policy_allows_what_is_needed() -> None:
-    """Compared with itself it lacks nothing, allows nothing more and has no diff."""
-    text = hosted({"ModelDataUrl": "s3://models/m.tar.gz", "Image": ECR}).plan().document.text
-    found = present(text)
-    assert (found.lacks, found.excess, found.unjudged, found.diff) == ((), (), (), "")
-
-
-def test_what_the_present_policy_lacks_is_decided() -> None:
-    """Request by request: a list without GetBucketLocation, an object that is denied, ECR's own credentials."""
-    found = present(
-        {
-            "Version": "2012-10-17",
-            "Statement": [
-                {
-                    "Sid": "Mine",
-                    "Effect": "Allow",
-                    "Principal": "*",
-                    "Action": ["s3:GetObject", "s3:ListBucket", "s3:PutObject"],
-                    "Resource": ["arn:aws:s3:::models", "arn:aws:s3:::models/*"],
-                    "Condition": {"StringEquals": {"aws:principalaccount": ACCOUNT}},
-                },
-                {
-                    "Sid": "NotThis",
-                    "Effect": "Deny",
-                    "Principal": "*",
-                    "Action": "s3:*",
-                    "Resource": "arn:aws:s3:::models/*.gz",
-                    "Condition": {"StringNotEquals": {"aws:ResourceAccount": ACCOUNT}},
-                },
-            ],
-        }
-    )
-    assert found.lacks == (
-        "s3://models/m.tar.gz: s3:GetObject, s3:GetBucketLocation (denied by NotThis)",
-        f"s3://prod-{REGION}-starport-layer-bucket/*: s3:GetObject with the credentials of Amazon ECR",
-    )
-    assert found.unjudged == ("aws:ResourceAccount",)
-    assert found.excess == (
-        "Mine: s3:GetObject, s3:PutObject on bucket models",
-        "Mine: s3:GetObject, s3:ListBucket, s3:PutObject on every object in models",
-    )
-
-
-def test_a_present_policy_that_cannot_be_judged() -> None:
-    """It is said to be so, in the evaluator's words."""
-    assert "no JSON" in present("{").problem
-    assert (
-        "StringMatches"
-        in present(
-            {
-                "Statement": [
-                    {"Effect": "Allow", "Action": "*", "Resource": "*", "Condition": {"StringMatches": {"a": "b"}}}
-                ]
-            }
-        ).problem
-    )

@@ -194,7 +194,7 @@ def _command(made: Plan, region: str, output: Path | None) -> Iterator[str]:
     if made.unread:
         yield "The command is left out: something was not read. Grant what is missing and try again."
     elif not made.comparisons:
-        yield "The command is left out: no S3 gateway endpoint was found in the VPC."
+        yield "The command is left out: no S3 gateway endpoint of the VPC is known."
     else:
         file = shlex.quote(f"file://{output or 'policy.json'}")
         for each in made.comparisons:
