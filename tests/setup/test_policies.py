@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from flowaudit.policies import Request
 from flowaudit.setup.guardrail import MAY_NAME_A_VPC, MUST_NAME_A_VPC
 from flowaudit.setup.s3_endpoint import WRITE_OBJECTS
-from tests.setup.policies import ACCOUNT, Request, allows, denies, resolved
+from tests.setup.policies import ACCOUNT, allows, denies, resolved
 from tests.setup.wishes import ADMIN, WISHES, document, of_type
 
 GUIDE = {
@@ -42,7 +44,7 @@ def endpoint(**wish: Any) -> Any:
 def on(bucket: str, action: str = "s3:GetObject", context: Any = OURS) -> Request:
     """Return a request on an object in a bucket, or on the bucket."""
     of_bucket = action in ("s3:ListBucket", "s3:GetBucketLocation")
-    return Request(action, f"arn:aws:s3:::{bucket}" + "/model.tar.gz" * (not of_bucket), context)
+    return Request(action, f"arn:aws:s3:::{bucket}" + "/model.tar.gz" * (not of_bucket), context=context)
 
 
 @pytest.mark.parametrize("action", ["s3:GetObject", "s3:ListBucket", "s3:GetBucketLocation"])
@@ -141,8 +143,8 @@ def test_interface_endpoints_are_for_the_own_account() -> None:
     endpoints = of_type(document(), "AWS::EC2::VPCEndpoint")
     for name in endpoints.keys() - {"S3Endpoint"}:
         policy = resolved(endpoints[name]["PolicyDocument"], NAMES)
-        assert allows(policy, Request("logs:PutLogEvents", "arn:aws:logs:us-east-1:1:log-group:x", OURS))
-        assert not allows(policy, Request("logs:PutLogEvents", "arn:aws:logs:us-east-1:1:log-group:x", THEIRS))
+        assert allows(policy, Request("logs:PutLogEvents", "arn:aws:logs:us-east-1:1:log-group:x", context=OURS))
+        assert not allows(policy, Request("logs:PutLogEvents", "arn:aws:logs:us-east-1:1:log-group:x", context=THEIRS))
 
 
 def guardrail() -> Any:
@@ -231,7 +233,7 @@ def test_data_is_reached_over_the_endpoint(action: str, context: dict[str, str],
 @pytest.mark.parametrize("action", ["s3:PutBucketPolicy", "s3:DeleteBucketPolicy", "s3:GetBucketPolicy"])
 def test_nobody_is_locked_out_of_the_policy_itself(action: str) -> None:
     """The bucket's policy can be taken away from outside the VPC."""
-    assert not denies(bucket_policy(), Request(action, "arn:aws:s3:::amzn-example-models", WHO))
+    assert not denies(bucket_policy(), Request(action, "arn:aws:s3:::amzn-example-models", context=WHO))
 
 
 def delivery() -> Any:
@@ -245,24 +247,24 @@ SERVICE = {
     "s3:x-amz-acl": "bucket-owner-full-control",
     "aws:SecureTransport": "true",
 }
+LOGS = "delivery.logs.amazonaws.com"
 KEY = f"arn:aws:s3:::logs/AWSLogs/aws-account-id={ACCOUNT}/aws-service=vpcflowlogs/aws-region=us-east-1/x.parquet"
 
 
 @pytest.mark.parametrize(
     ("request_", "allowed"),
     [
-        (Request("s3:PutObject", KEY, SERVICE), True),
-        (Request("s3:GetBucketAcl", "arn:aws:s3:::logs", SERVICE), True),
-        (Request("s3:PutObject", KEY, {**SERVICE, "aws:SourceAccount": "999999999999"}), False),
-        (Request("s3:PutObject", KEY, {**SERVICE, "aws:SourceArn": "arn:aws:logs:eu-west-1:1:x"}), False),
-        (Request("s3:PutObject", KEY, {**SERVICE, "aws:SecureTransport": "false"}), False),
-        (Request("s3:PutObject", KEY, {**SERVICE, "s3:x-amz-acl": "public-read"}), False),
-        (Request("s3:PutObject", KEY.replace(ACCOUNT, "999999999999"), SERVICE), False),
-        (Request("s3:GetObject", KEY, SERVICE), False),
+        (Request("s3:PutObject", KEY, LOGS, context=SERVICE), True),
+        (Request("s3:GetBucketAcl", "arn:aws:s3:::logs", LOGS, context=SERVICE), True),
+        (Request("s3:PutObject", KEY, LOGS, context={**SERVICE, "aws:SourceAccount": "999999999999"}), False),
+        (Request("s3:PutObject", KEY, LOGS, context={**SERVICE, "aws:SourceArn": "arn:aws:logs:eu-west-1:1:x"}), False),
+        (Request("s3:PutObject", KEY, LOGS, context={**SERVICE, "aws:SecureTransport": "false"}), False),
+        (Request("s3:PutObject", KEY, LOGS, context={**SERVICE, "s3:x-amz-acl": "public-read"}), False),
+        (Request("s3:PutObject", KEY.replace(ACCOUNT, "999999999999"), LOGS, context=SERVICE), False),
+        (Request("s3:GetObject", KEY, LOGS, context=SERVICE), False),
     ],
 )
 def test_flow_logs_are_delivered_for_this_account_only(request_: Request, allowed: bool) -> None:
     """Log delivery writes this account's records, over TLS, and reads none."""
     assert allows(delivery(), request_) == allowed
-    for each in delivery()["Statement"]:
-        assert each["Effect"] == "Deny" or each["Principal"] == {"Service": "delivery.logs.amazonaws.com"}
+    assert not allows(delivery(), replace(request_, principal="ec2.amazonaws.com"))

@@ -8,6 +8,7 @@ from flowaudit.cli.setup.apply import apply
 from flowaudit.cli.setup.destroy import destroy
 from flowaudit.cli.setup.drift import drift
 from flowaudit.cli.setup.plan import plan
+from flowaudit.cli.setup.policy import policy
 from flowaudit.cli.setup.render import render
 from flowaudit.cli.setup.status import status
 
@@ -19,5 +20,5 @@ def _group() -> None:
     """A private VPC for SageMaker, as AWS recommends."""
 
 
-for _verb in (render, plan, apply, status, drift, destroy):
+for _verb in (render, plan, apply, status, drift, policy, destroy):
     group.command()(_verb)

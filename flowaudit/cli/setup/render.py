@@ -12,6 +12,7 @@ from flowaudit.cli.options import config_of
 from flowaudit.cli.output import count, say
 
 
+
 class TemplateFormat(StrEnum):
     """Format of a template."""
 
