@@ -13,12 +13,12 @@ from flowaudit.setup.interfaces import Remaining, StackNetwork, remaining, stack
 from tests.sagemaker import NOW, Wire
 from tests.setup.cloud import REGION, Cloud
 from tests.setup.policies import ACCOUNT
-from tests.setup.wishes import document, setup
+from tests.setup.wishes import NO_ENDPOINTS, document, setup
 
 
 @dataclass
 class Vpc:
-    """A stack of profile nat in moto's EC2, and SageMaker as a wire answers."""
+    """A stack in moto's EC2, and SageMaker as a wire answers."""
 
     cloud: Cloud
     document: dict[str, Any]
@@ -61,7 +61,8 @@ class Vpc:
 
 
 def with_nat() -> Vpc:
-    """Make a stack of profile nat."""
-    cloud, template = Cloud(), document(profile="nat")
+    """Make a stack of profile nat with one NAT gateway and one interface endpoint."""
+    endpoints = {**NO_ENDPOINTS, "logs": True}
+    cloud, template = Cloud(), document(profile="nat", nat="single", interface_endpoints=endpoints)
     cloud.apply(template, {"S3PrefixListId": "pl-63a5400a"})
     return Vpc(cloud, template)

@@ -13,6 +13,7 @@ from botocore.exceptions import EndpointConnectionError
 from botocore.session import Session
 from botocore.stub import Stubber
 from moto import mock_aws
+from moto.ec2.models import ec2_backends
 
 from flowaudit.inventory.workloads.kinds import KINDS
 from flowaudit.setup.interfaces import (
@@ -254,6 +255,19 @@ def test_an_attached_interface_is_no_orphan(vpc: Vpc) -> None:
     interface = vpc.interface(attached=True)
     found = vpc.look()
     assert (ids(found, "orphans"), ids(found, "others")) == ([], [interface])
+
+
+def test_an_interface_with_an_attachment_is_no_orphan(vpc: Vpc) -> None:
+    """Whatever its status is while it is detached."""
+    ec2, interface = vpc.cloud.ec2, vpc.interface()
+    (made,) = ec2.run_instances(
+        ImageId="ami-12c6146b", MinCount=1, MaxCount=1, SubnetId=vpc.cloud.names["PrivateSubnet1"]
+    )["Instances"]
+    ec2.attach_network_interface(NetworkInterfaceId=interface, InstanceId=made["InstanceId"], DeviceIndex=1)
+    ec2_backends[ACCOUNT][REGION].enis[interface].status = "available"
+    found = vpc.look()
+    assert not found.orphans
+    assert interface in ids(found, "others")
 
 
 def test_somebody_elses_unused_interface_is_theirs(vpc: Vpc) -> None:
