@@ -15,6 +15,9 @@ from tests.setup.cloud import REGION, Cloud
 from tests.setup.policies import ACCOUNT
 from tests.setup.wishes import NO_ENDPOINTS, document, setup
 
+NO_WORD = Rules()
+"""What is known of SageMaker's interfaces without a word of the operator's."""
+
 
 @dataclass
 class Vpc:
@@ -29,11 +32,11 @@ class Vpc:
         types = {name: each["Type"] for name, each in self.document["Resources"].items()}
         return stack_network(setup(), [(types[name], self.cloud.names.get(name, "")) for name in types])
 
-    def look(self, stack: StackNetwork | None = None, **answers: Any) -> Remaining:
+    def look(self, stack: StackNetwork | None = None, rules: Rules = NO_WORD, **answers: Any) -> Remaining:
         """Return what is still there while SageMaker and EFS answer so."""
         wire = Wire(**answers)
         clients = {**wire.clients, "ec2": self.cloud.ec2}
-        return remaining(Asker(ACCOUNT, REGION, clients.__getitem__), stack or self.stack, Rules(), NOW)
+        return remaining(Asker(ACCOUNT, REGION, clients.__getitem__), stack or self.stack, rules, NOW)
 
     def interface(self, *, attached: bool = False, group: str = "", **more: Any) -> str:
         """Make an interface in the first private subnet; EC2 shows who asked for it, and whether it is attached."""

@@ -15,6 +15,7 @@ from botocore.stub import Stubber
 from moto import mock_aws
 from moto.ec2.models import ec2_backends
 
+from flowaudit.inventory.attribution import Rules
 from flowaudit.inventory.workloads.kinds import KINDS
 from flowaudit.setup.interfaces import (
     WAITS,
@@ -276,6 +277,14 @@ def test_somebody_elses_unused_interface_is_theirs(vpc: Vpc) -> None:
     found = vpc.look()
     assert (ids(found, "orphans"), ids(found, "others")) == ([], [interface])
     assert f"aws ec2 delete-network-interface --network-interface-id {interface}" in (refusal(found) or "")
+
+
+def test_a_subnet_in_the_scope_makes_no_orphan(vpc: Vpc) -> None:
+    """The configuration that watches the VPC names its subnets: somebody else's interface in one is not deleted."""
+    interface = vpc.interface(group=vpc.other_group(), Description="reserved address")
+    found = vpc.look(rules=Rules(subnets=vpc.stack.subnets))
+    assert (ids(found, "orphans"), ids(found, "sagemaker")) == ([], [interface])
+    assert interface in (refusal(found) or "")
 
 
 def test_interfaces_of_another_vpc_are_not_looked_at(vpc: Vpc) -> None:
