@@ -19,7 +19,7 @@ from flowaudit.inventory.asking import Asker
 from flowaudit.inventory.attribution import Rules, attribute
 from flowaudit.inventory.interfaces import interfaces
 from flowaudit.inventory.workloads import workloads
-from flowaudit.topology import Gap, Interface, Owner, Workload
+from flowaudit.topology import Attribution, Gap, Interface, Owner, Workload
 
 WAITS = (1, 2, 4, 8, 16)
 """Seconds between the tries of a deletion that may succeed later."""
@@ -213,7 +213,7 @@ class _Look:
             return ""
         if not {each.workload_arn, *each.candidates}.isdisjoint(self.running):
             return ""
-        if each.owner == Owner.SAGEMAKER:
+        if each.owner == Owner.SAGEMAKER and each.attribution != Attribution.OPERATOR:  # a subnet is no evidence
             return f"not attached, and the workload that it was made for is gone: {each.evidence}"
         if mine := sorted(self.stack.security_groups.intersection(each.security_groups)):
             return f"not attached, and in {', '.join(mine)}, a security group of the stack"

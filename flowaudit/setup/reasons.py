@@ -120,6 +120,10 @@ HINTS = (
         "Something has this name already: delete it, import it into the stack, or set another setup.name",
     ),
     _hint(
+        r"Cannot delete a policy attached to entities|DeleteConflict",
+        "Detach the policy from users, groups and roles first: aws iam list-entities-for-policy shows them",
+    ),
+    _hint(
         r"has dependencies and cannot be deleted|has a dependent object|DependencyViolation",
         "Something still uses it, mostly network interfaces: flowaudit setup destroy lists them with their owners",
     ),

@@ -13,12 +13,15 @@ from flowaudit.setup.interfaces import Remaining, StackNetwork, remaining, stack
 from tests.sagemaker import NOW, Wire
 from tests.setup.cloud import REGION, Cloud
 from tests.setup.policies import ACCOUNT
-from tests.setup.wishes import document, setup
+from tests.setup.wishes import NO_ENDPOINTS, document, setup
+
+NO_WORD = Rules()
+"""What is known of SageMaker's interfaces without a word of the operator's."""
 
 
 @dataclass
 class Vpc:
-    """A stack of profile nat in moto's EC2, and SageMaker as a wire answers."""
+    """A stack in moto's EC2, and SageMaker as a wire answers."""
 
     cloud: Cloud
     document: dict[str, Any]
@@ -29,11 +32,11 @@ class Vpc:
         types = {name: each["Type"] for name, each in self.document["Resources"].items()}
         return stack_network(setup(), [(types[name], self.cloud.names.get(name, "")) for name in types])
 
-    def look(self, stack: StackNetwork | None = None, **answers: Any) -> Remaining:
+    def look(self, stack: StackNetwork | None = None, rules: Rules = NO_WORD, **answers: Any) -> Remaining:
         """Return what is still there while SageMaker and EFS answer so."""
         wire = Wire(**answers)
         clients = {**wire.clients, "ec2": self.cloud.ec2}
-        return remaining(Asker(ACCOUNT, REGION, clients.__getitem__), stack or self.stack, Rules(), NOW)
+        return remaining(Asker(ACCOUNT, REGION, clients.__getitem__), stack or self.stack, rules, NOW)
 
     def interface(self, *, attached: bool = False, group: str = "", **more: Any) -> str:
         """Make an interface in the first private subnet; EC2 shows who asked for it, and whether it is attached."""
@@ -61,7 +64,8 @@ class Vpc:
 
 
 def with_nat() -> Vpc:
-    """Make a stack of profile nat."""
-    cloud, template = Cloud(), document(profile="nat")
+    """Make a stack of profile nat with one NAT gateway and one interface endpoint."""
+    endpoints = {**NO_ENDPOINTS, "logs": True}
+    cloud, template = Cloud(), document(profile="nat", nat="single", interface_endpoints=endpoints)
     cloud.apply(template, {"S3PrefixListId": "pl-63a5400a"})
     return Vpc(cloud, template)

@@ -13,7 +13,9 @@ from botocore.exceptions import EndpointConnectionError
 from botocore.session import Session
 from botocore.stub import Stubber
 from moto import mock_aws
+from moto.ec2.models import ec2_backends
 
+from flowaudit.inventory.attribution import Rules
 from flowaudit.inventory.workloads.kinds import KINDS
 from flowaudit.setup.interfaces import (
     WAITS,
@@ -256,12 +258,33 @@ def test_an_attached_interface_is_no_orphan(vpc: Vpc) -> None:
     assert (ids(found, "orphans"), ids(found, "others")) == ([], [interface])
 
 
+def test_an_interface_with_an_attachment_is_no_orphan(vpc: Vpc) -> None:
+    """Whatever its status is while it is detached."""
+    ec2, interface = vpc.cloud.ec2, vpc.interface()
+    (made,) = ec2.run_instances(
+        ImageId="ami-12c6146b", MinCount=1, MaxCount=1, SubnetId=vpc.cloud.names["PrivateSubnet1"]
+    )["Instances"]
+    ec2.attach_network_interface(NetworkInterfaceId=interface, InstanceId=made["InstanceId"], DeviceIndex=1)
+    ec2_backends[ACCOUNT][REGION].enis[interface].status = "available"
+    found = vpc.look()
+    assert not found.orphans
+    assert interface in ids(found, "others")
+
+
 def test_somebody_elses_unused_interface_is_theirs(vpc: Vpc) -> None:
     """In another security group and without a sign of SageMaker's it is shown, not deleted."""
     interface = vpc.interface(group=vpc.other_group(), Description="reserved address")
     found = vpc.look()
     assert (ids(found, "orphans"), ids(found, "others")) == ([], [interface])
     assert f"aws ec2 delete-network-interface --network-interface-id {interface}" in (refusal(found) or "")
+
+
+def test_a_subnet_in_the_scope_makes_no_orphan(vpc: Vpc) -> None:
+    """The configuration that watches the VPC names its subnets: somebody else's interface in one is not deleted."""
+    interface = vpc.interface(group=vpc.other_group(), Description="reserved address")
+    found = vpc.look(rules=Rules(subnets=vpc.stack.subnets))
+    assert (ids(found, "orphans"), ids(found, "sagemaker")) == ([], [interface])
+    assert interface in (refusal(found) or "")
 
 
 def test_interfaces_of_another_vpc_are_not_looked_at(vpc: Vpc) -> None:

@@ -75,6 +75,7 @@ REASONS = [
         handler("There is an existing Flow Log with the same configuration and log destination."),
         "delete that one",
     ),
+    (handler("Cannot delete a policy attached to entities."), "Detach the policy"),
     (handler("The specified bucket does not exist", "NotFound"), "setup.buckets"),
     (handler("This functionality has been disabled by a Declarative Policy."), "managed by the organization"),
     (handler("Rate exceeded", "Throttling"), "run the command again"),
