@@ -59,7 +59,7 @@ class Engine:
     def ask(self, action: str, request: Request, region: str) -> Answer:
         """Return the answer to a request; raises Refused."""
         if action not in OPERATIONS:
-            raise Refused("InvalidAction", f"Could not find operation {action} for version 2010-05-15")
+            raise Refused("InvalidAction", f"The stand-in has no operation {action}")
         if f"cloudformation:{action}" in self.deny:
             who = f"arn:aws:iam::{self.account}:user/stand-in"
             told = f"User: {who} is not authorized to perform: cloudformation:{action}"
