@@ -16,7 +16,7 @@ def resource(kind: str, **properties: Any) -> dict[str, Any]:
     return {"Type": f"AWS::EC2::{kind}", "Properties": properties}
 
 
-def network(cidr: str = "10.1.0.0/24", *, public: bool = False, **more: dict[str, Any]) -> str:
+def network(cidr: str = "10.1.0.0/24", *, public: bool = False, **more: Any) -> str:
     """Return a template of a VPC with one subnet and its route table, and more."""
     return body(
         Vpc=resource("VPC", CidrBlock="10.1.0.0/16"),

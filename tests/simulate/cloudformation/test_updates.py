@@ -131,7 +131,7 @@ def test_a_failed_update_is_rolled_back(road: Road) -> None:
     road.create(body=network())
     before, left = road.ids(), road.left()
     road.engine.fail = {"AWS::EC2::NatGateway": "NAT gateway limit exceeded."}
-    more = {
+    more: dict[str, Any] = {
         "Address": resource("EIP", Domain="vpc"),
         "Gateway": resource(
             "NatGateway", SubnetId={"Ref": "Subnet"}, AllocationId={"Fn::GetAtt": ["Address", "AllocationId"]}
