@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from typing import Any
+from uuid import uuid4
+from xml.sax.saxutils import escape
 
-from moto.core.exceptions import ServiceException
 from moto.core.parse import QueryParser
 from moto.core.serialize import QuerySerializer
 from moto.core.utils import get_service_model
@@ -15,11 +16,8 @@ from flowaudit.simulate.cloudformation.engine import Engine
 from flowaudit.simulate.cloudformation.errors import Refused
 
 _SCOPE = re.compile(r"Credential=[^/]+/\d+/([^/]+)/")
+_STATUS = {"AccessDenied": 403, "ChangeSetNotFound": 404}
 _MODEL = get_service_model("cloudformation")
-
-
-class _Refusal(ServiceException):
-    """A refusal as moto's serializer takes it: from moto's own package it would look for the service `core`."""
 
 
 class Api:
@@ -39,14 +37,14 @@ class Api:
     def answer(self, request: Request) -> Response:
         """Return the response: the answer of the engine, or its refusal, as XML."""
         action = request.form.get("Action", "")
-        known = action in _MODEL.operation_names
-        operation = _MODEL.operation_model(action if known else "DescribeStacks")
-        result: object
+        if action not in _MODEL.operation_names:
+            return _refusal(Refused("InvalidAction", f"Could not find operation {action}"))
+        operation = _MODEL.operation_model(action)
+        asked = QueryParser(operation).parse({"values": request.form})  # type: ignore[typeddict-item]
         try:
-            asked = QueryParser(operation).parse({"values": request.form})  # type: ignore[typeddict-item]
             result = self.engine.ask(action, asked, self._region(request))
         except Refused as refused:
-            result = _Refusal(refused.code, refused.message)
+            return _refusal(refused)
         told = QuerySerializer(operation).serialize(result)
         return Response(told["body"], told["status_code"], told["headers"])
 
@@ -54,3 +52,10 @@ class Api:
         """Return the Region that the request is signed for."""
         found = _SCOPE.search(request.headers.get("Authorization", ""))
         return found[1] if found else self.region
+
+
+def _refusal(refused: Refused) -> Response:
+    """Return the response of an error; not all codes of CloudFormation are in botocore's model."""
+    error = f"<Type>Sender</Type><Code>{refused.code}</Code><Message>{escape(refused.message)}</Message>"
+    body = f"<ErrorResponse><Error>{error}</Error><RequestId>{uuid4()}</RequestId></ErrorResponse>"
+    return Response(body, _STATUS.get(refused.code, 400), content_type="text/xml")

@@ -115,7 +115,7 @@ class Deployment:
 
     def _create(self, declared: Declared, wanted: Properties) -> Deployed:
         kind, name = KINDS[declared.type], f"{self.stack.name[:24]}-{declared.name[:24]}-{uuid4().hex[:12]}"
-        made: Made = kind.create(self.cloud, name, wanted)
+        made: Made = kind.make(self.cloud, name, wanted)
         self._undo.append(lambda: kind.drop(self.cloud, made.id, wanted))
         return Deployed(declared, made.id, made.attributes, wanted)
 
@@ -217,6 +217,10 @@ class Deployment:
             return False
         self._record(replace(resource, status="DELETE_COMPLETE", reason=""))
         return True
+
+    def give_up(self) -> None:
+        """Take the status of an operation that cannot go on."""
+        self._status(f"{self.operation.type.split('_')[0]}_FAILED", "Internal Failure")
 
     def _status(self, status: str, reason: str = "") -> None:
         with self.lock:

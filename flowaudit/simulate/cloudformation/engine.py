@@ -59,7 +59,7 @@ class Engine:
     def ask(self, action: str, request: Request, region: str) -> Answer:
         """Return the answer to a request; raises Refused."""
         if action not in OPERATIONS:
-            raise Refused("InvalidAction", f"Could not find operation {action} for version 2010-05-15")
+            raise Refused("InvalidAction", f"The stand-in has no operation {action}")
         if f"cloudformation:{action}" in self.deny:
             who = f"arn:aws:iam::{self.account}:user/stand-in"
             told = f"User: {who} is not authorized to perform: cloudformation:{action}"
@@ -184,7 +184,7 @@ class Engine:
         stack.record(deployment.operation, f"{verb}_IN_PROGRESS", "User Initiated")
         names = self._names(stack, wanted.parameters, region)
         retain = bool(request.get("RetainExceptOnCreate"))
-        self._start(lambda: deployment.deploy(wanted, names, retain_except_on_create=retain))
+        self._start(deployment, lambda: deployment.deploy(wanted, names, retain_except_on_create=retain))
         return {}
 
     def delete_change_set(self, request: Request, region: str) -> Answer:
@@ -214,15 +214,22 @@ class Engine:
         deployment = self._deployment(stack, Operation("DELETE_STACK"), region)
         stack.change_sets.clear()
         stack.status = "DELETE_IN_PROGRESS"
-        self._start(lambda: deployment.delete("User Initiated", skip=skip, force=force))
+        self._start(deployment, lambda: deployment.delete("User Initiated", skip=skip, force=force))
         return {"OperationId": deployment.operation.id}
 
     def _deployment(self, stack: Stack, operation: Operation, region: str) -> Deployment:
         return Deployment(stack, self.cloud(region), operation, self.lock, self.fail, self.delay)
 
-    def _start(self, do: Callable[[], None]) -> None:
-        thread = Thread(target=do, daemon=True)
-        self._threads = [each for each in self._threads if each.is_alive()] + [thread]
+    def _start(self, deployment: Deployment, do: Callable[[], None]) -> None:
+        def run() -> None:
+            try:
+                do()
+            except Exception:  # a defect of the stand-in: who waits for the stack is to see an end
+                deployment.give_up()
+                raise
+
+        thread = Thread(target=run, daemon=True)
+        self._threads = [*(each for each in self._threads if each.is_alive()), thread]
         thread.start()
 
     def describe_change_set(self, request: Request, region: str) -> Answer:

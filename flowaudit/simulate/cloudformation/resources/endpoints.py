@@ -27,8 +27,11 @@ class Endpoint(Ec2Kind):
         made = cloud.ec2.create_vpc_endpoint(**asked)["VpcEndpoint"]["VpcEndpointId"]
         if asked.get("VpcEndpointType") == "Interface":
             self._complete(cloud, made)
-        self.retag(cloud, made, {}, wanted)
         return Made(made, {"Id": made})
+
+    def complete(self, cloud: Cloud, id: str, wanted: Properties) -> None:
+        """Set the tags."""
+        self.retag(cloud, id, {}, wanted)
 
     def read(self, cloud: Cloud, id: str, deployed: Properties) -> Properties | None:  # noqa: ARG002
         """Return the properties as EC2 describes them, None if the endpoint is deleted."""

@@ -37,7 +37,6 @@ class FlowLog(Ec2Kind):
         log = cloud.moto.flow_logs[made]
         log.destination_options = wanted.get("DestinationOptions")  # type: ignore[attr-defined]
         log.tag_field_specifications = wanted.get("TagFieldSpecifications")  # type: ignore[attr-defined]
-        self.retag(cloud, made, {}, wanted)
         return Made(made, {"Id": made})
 
     def read(self, cloud: Cloud, id: str, deployed: Properties) -> Properties | None:
@@ -79,9 +78,12 @@ class LogGroup(Kind):
         """Make the log group."""
         group = wanted.get("LogGroupName", name)
         cloud.client("logs").create_log_group(logGroupName=group)
-        self.update(cloud, group, {}, wanted)
         arn = next(each["arn"] for each in self._described(cloud, group))
         return Made(group, {"Arn": arn if arn.endswith(":*") else f"{arn}:*"})
+
+    def complete(self, cloud: Cloud, id: str, wanted: Properties) -> None:
+        """Set retention and tags."""
+        self.update(cloud, id, {}, wanted)
 
     def read(self, cloud: Cloud, id: str, deployed: Properties) -> Properties | None:  # noqa: ARG002
         """Return the properties as CloudWatch Logs describes them."""

@@ -21,8 +21,11 @@ class Role(Kind):
         role, iam = wanted.get("RoleName", name), cloud.client("iam")
         trust = json.dumps(wanted["AssumeRolePolicyDocument"])
         made = iam.create_role(RoleName=role, Path=wanted.get("Path", "/"), AssumeRolePolicyDocument=trust)["Role"]
-        self.update(cloud, role, {}, wanted)
         return Made(role, {"Arn": made["Arn"], "RoleId": made["RoleId"]})
+
+    def complete(self, cloud: Cloud, id: str, wanted: Properties) -> None:
+        """Set inline policies and tags."""
+        self.update(cloud, id, {}, wanted)
 
     def read(self, cloud: Cloud, id: str, deployed: Properties) -> Properties | None:  # noqa: ARG002
         """Return the properties as IAM has them."""

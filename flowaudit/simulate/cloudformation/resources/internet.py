@@ -21,7 +21,6 @@ class InternetGateway(Ec2Kind):
     def create(self, cloud: Cloud, name: str, wanted: Properties) -> Made:  # noqa: ARG002
         """Make the gateway."""
         made = cloud.ec2.create_internet_gateway()["InternetGateway"]["InternetGatewayId"]
-        self.retag(cloud, made, {}, wanted)
         return Made(made, {"InternetGatewayId": made})
 
     def read(self, cloud: Cloud, id: str, deployed: Properties) -> Properties | None:  # noqa: ARG002
@@ -83,7 +82,6 @@ class Address(Ec2Kind):
     def create(self, cloud: Cloud, name: str, wanted: Properties) -> Made:  # noqa: ARG002
         """Allocate the address."""
         made = cloud.ec2.allocate_address(Domain=wanted.get("Domain", "vpc"))
-        self.retag(cloud, made["AllocationId"], {}, wanted)
         return Made(made["PublicIp"], {"AllocationId": made["AllocationId"], "PublicIp": made["PublicIp"]})
 
     def read(self, cloud: Cloud, id: str, deployed: Properties) -> Properties | None:  # noqa: ARG002
@@ -134,7 +132,6 @@ class NatGateway(Ec2Kind):
             for interface in self._interfaces(cloud, made):  # moto calls it an ordinary interface
                 interface.interface_type, interface.requester_managed = "nat_gateway", True
                 interface.description = f"Interface for NAT Gateway {made}"
-        self.retag(cloud, made, {}, wanted)
         return Made(made, {"NatGatewayId": made})
 
     def read(self, cloud: Cloud, id: str, deployed: Properties) -> Properties | None:  # noqa: ARG002

@@ -50,6 +50,19 @@ class Kind:
         """Delete the resource; raises ClientError while something uses it."""
         raise NotImplementedError
 
+    def complete(self, cloud: Cloud, id: str, wanted: Properties) -> None:
+        """Set what the call that makes the resource does not take."""
+
+    def make(self, cloud: Cloud, name: str, wanted: Properties) -> Made:
+        """Make the resource with all of its properties, or leave nothing."""
+        made = self.create(cloud, name, wanted)
+        try:
+            self.complete(cloud, made.id, wanted)
+        except ClientError:
+            self.drop(cloud, made.id, wanted)
+            raise
+        return made
+
     def actual(self, cloud: Cloud, id: str, deployed: Properties) -> Properties | None:
         """Return the actual values of the deployed properties; of tags, those with a deployed key."""
         try:
@@ -86,6 +99,10 @@ class Ec2Kind(Kind):
             cloud.ec2.delete_tags(Resources=[id], Tags=gone)
         if after:
             cloud.ec2.create_tags(Resources=[id], Tags=new["Tags"])
+
+    def complete(self, cloud: Cloud, id: str, wanted: Properties) -> None:
+        """Set tags, and all else that is mutable."""
+        self.update(cloud, id, {}, wanted)
 
     def update(self, cloud: Cloud, id: str, old: Properties, new: Properties) -> None:
         """Change the tags, the one thing of most types that is mutable."""

@@ -19,7 +19,6 @@ class Vpc(Ec2Kind):
     def create(self, cloud: Cloud, name: str, wanted: Properties) -> Made:  # noqa: ARG002
         """Make the VPC."""
         made = cloud.ec2.create_vpc(**without(wanted, *_ATTRIBUTES, "Tags"))["Vpc"]["VpcId"]
-        self.update(cloud, made, {}, wanted)
         filters = [{"Name": "vpc-id", "Values": [made]}, {"Name": "group-name", "Values": ["default"]}]
         (group,) = cloud.ec2.describe_security_groups(Filters=filters)["SecurityGroups"]
         return Made(made, {"VpcId": made, "CidrBlock": wanted["CidrBlock"], "DefaultSecurityGroup": group["GroupId"]})
@@ -73,7 +72,6 @@ class DhcpOptions(Ec2Kind):
         options = {"domain-name": [wanted.get("DomainName")], "domain-name-servers": wanted.get("DomainNameServers")}
         given = [{"Key": key, "Values": values} for key, values in options.items() if values and all(values)]
         made = cloud.ec2.create_dhcp_options(DhcpConfigurations=given)["DhcpOptions"]["DhcpOptionsId"]
-        self.retag(cloud, made, {}, wanted)
         return Made(made, {"DhcpOptionsId": made})
 
     def read(self, cloud: Cloud, id: str, deployed: Properties) -> Properties | None:  # noqa: ARG002
@@ -125,7 +123,6 @@ class Subnet(Ec2Kind):
     def create(self, cloud: Cloud, name: str, wanted: Properties) -> Made:  # noqa: ARG002
         """Make the subnet."""
         made = cloud.ec2.create_subnet(**without(wanted, "MapPublicIpOnLaunch", "Tags"))["Subnet"]
-        self.update(cloud, made["SubnetId"], {}, wanted)
         return Made(
             made["SubnetId"], {key: made[key] for key in ("SubnetId", "VpcId", "CidrBlock", "AvailabilityZone")}
         )
@@ -161,7 +158,6 @@ class RouteTable(Ec2Kind):
     def create(self, cloud: Cloud, name: str, wanted: Properties) -> Made:  # noqa: ARG002
         """Make the route table."""
         made = cloud.ec2.create_route_table(VpcId=wanted["VpcId"])["RouteTable"]["RouteTableId"]
-        self.retag(cloud, made, {}, wanted)
         return Made(made, {"RouteTableId": made})
 
     def read(self, cloud: Cloud, id: str, deployed: Properties) -> Properties | None:  # noqa: ARG002

@@ -57,11 +57,14 @@ class SecurityGroup(Ec2Kind):
     mutable = frozenset({*_DIRECTIONS, "Tags"})
 
     def create(self, cloud: Cloud, name: str, wanted: Properties) -> Made:
-        """Make the group; outbound rules of its own replace the one that allows everything."""
+        """Make the group."""
         group = {"GroupName": wanted.get("GroupName", name), "Description": wanted["GroupDescription"]}
         made = cloud.ec2.create_security_group(**group, VpcId=wanted["VpcId"])["GroupId"]
-        self.update(cloud, made, {"SecurityGroupEgress": [_EVERYTHING]}, wanted)
         return Made(made, {"GroupId": made, "VpcId": wanted["VpcId"]})
+
+    def complete(self, cloud: Cloud, id: str, wanted: Properties) -> None:
+        """Set rules and tags; outbound rules replace the one that allows everything."""
+        self.update(cloud, id, {"SecurityGroupEgress": [_EVERYTHING]}, wanted)
 
     def read(self, cloud: Cloud, id: str, deployed: Properties) -> Properties | None:  # noqa: ARG002
         """Return the properties as EC2 describes them; rules that are resources of the stack are not among them."""

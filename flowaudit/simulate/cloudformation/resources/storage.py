@@ -33,9 +33,12 @@ class Bucket(Kind):
         bucket = wanted.get("BucketName", name.lower())
         place = {} if cloud.region == "us-east-1" else {"LocationConstraint": cloud.region}
         cloud.client("s3").create_bucket(Bucket=bucket, **({"CreateBucketConfiguration": place} if place else {}))
-        self.update(cloud, bucket, {}, wanted)
         partition = "aws-us-gov" if cloud.region.startswith("us-gov-") else "aws"
         return Made(bucket, {"Arn": f"arn:{partition}:s3:::{bucket}", "DomainName": f"{bucket}.s3.amazonaws.com"})
+
+    def complete(self, cloud: Cloud, id: str, wanted: Properties) -> None:
+        """Put every setting."""
+        self.update(cloud, id, {}, wanted)
 
     def read(self, cloud: Cloud, id: str, deployed: Properties) -> Properties | None:  # noqa: ARG002
         """Return the properties as S3 has them."""
