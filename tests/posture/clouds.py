@@ -44,9 +44,9 @@ class Deployed:
         """Return the results of every check, but those that do not apply."""
         return [each for each in audit(self.expected, self.live(refused)) if each.status is not Status.NOT_APPLICABLE]
 
-    def wrong(self, refused: tuple[str, ...] = ()) -> set[tuple[str, str]]:
-        """Return check and status of each property that is not as expected."""
-        return {(each.check, each.status.value) for each in self.results(refused) if each.status is not Status.PASS}
+    def wrong(self, refused: tuple[str, ...] = ()) -> list[Result]:
+        """Return the properties that are not as expected."""
+        return [each for each in self.results(refused) if each.status is not Status.PASS]
 
     def __getitem__(self, name: str) -> str:
         """The id of a resource by its name in the template."""

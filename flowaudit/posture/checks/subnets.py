@@ -60,10 +60,10 @@ def _room(expected: Expected, live: Live) -> Iterator[Property]:
     if wanted is None:
         return
     free = seen(live.free_addresses)
-    for each in expected.subnets:
-        found = free.get(each, 0)
+    for each in workloads_subnets(expected, live):
+        found = free.get(each.subnet_id, 0)
         yield compared(
-            each,
+            each.subnet_id,
             "free addresses",
             f"at least {wanted}",
             str(found),
