@@ -15,7 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from flowaudit.cli.demo import Place, _troubles
+from flowaudit.cli.demo import _troubles
+from flowaudit.cli.demo.places import Place
 from flowaudit.daemon import Cycle
 from flowaudit.model import CollectReport, DetectReport
 

@@ -41,11 +41,15 @@ def run(ctx: typer.Context, once: OnceOption = False, format: FormatOption = For
     raise typer.Exit(cycle.exit_code)
 
 
-def demo(once: OnceOption = False, listen: ListenOption = None) -> None:
-    """Show the main job on a made-up VPC.
+def demo(
+    once: OnceOption = False,
+    destroy: Annotated[bool, typer.Option("--destroy", help="Delete the VPC at the end.")] = False,
+    listen: ListenOption = None,
+) -> None:
+    """Show the main job on a VPC that `setup apply` makes.
 
     AWS's mock is the cloud, so no account is needed.
     """
     from flowaudit.cli.demo import demo as show
 
-    raise typer.Exit(show(once=once, listen=listen))
+    raise typer.Exit(show(once=once, destroy=destroy, listen=listen))

@@ -16,7 +16,7 @@ from flowaudit.setup.network import network
 from flowaudit.setup.rendering import to_json, to_yaml
 from flowaudit.setup.s3_endpoint import s3_endpoint
 from flowaudit.setup.security_groups import security_groups
-from flowaudit.setup.template import Part, Template
+from flowaudit.setup.template import MADE_BY_FLOWAUDIT, Part, Template
 
 __all__ = ["Template", "template", "to_json", "to_yaml"]
 
@@ -32,7 +32,7 @@ def template(setup: Setup) -> Template:
         raise ConfigError("setup.buckets: there is none: name in read_only or read_write the buckets that models need")
     parts: list[Part] = [part(setup) for part in PARTS]
     return Template(
-        description=f"VPC for Amazon SageMaker, {_profile(setup)}. Made by flowaudit setup render.",
+        description=f"VPC for Amazon SageMaker, {_profile(setup)}. {MADE_BY_FLOWAUDIT} render.",
         head=_head(setup),
         parameters=tuple(each for part in parts for each in part.parameters),
         resources=tuple(each for part in parts for each in part.resources),

@@ -8,6 +8,9 @@ from typing import Any, TypeAlias
 
 Value: TypeAlias = "str | int | bool | Intrinsic | Noted | Sequence[Value] | Mapping[str, Value]"
 
+MADE_BY_FLOWAUDIT = "Made by flowaudit setup"
+"""In the description of our templates: a stack without it is somebody else's."""
+
 
 @dataclass(frozen=True, slots=True)
 class Intrinsic:

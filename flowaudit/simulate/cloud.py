@@ -1,16 +1,17 @@
-"""A VPC with SageMaker interfaces, built through AWS's own API: in an emulated cloud, never in a real account.
+"""SageMaker workloads in the VPC of `[setup]`, and two mistakes: in an emulated cloud, never in a real account.
 
-Only the ids and addresses come from there; traffic and flow logs are simulated. EC2's API: `create_vpc` and so on.
+The VPC, its endpoints and its flow log are those of the stack that `flowaudit setup apply` made; `populate` adds
+workloads through AWS's own API. Traffic and the objects of the flow log are simulated. EC2's API: `create_…`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from ipaddress import IPv4Network
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from flowaudit.model import Window
 from flowaudit.simulate import streams
@@ -19,24 +20,29 @@ from flowaudit.simulate.traffic import generate
 from flowaudit.simulate.writer import FORMATS, FlowLog, log_objects
 
 ACCOUNT, REGION = "123456789012", "us-east-1"
-BUCKET = "flowaudit-demo-logs"
-_SUBNETS = {
-    "a": ("10.20.0.0/20", "us-east-1a"),
-    "b": ("10.20.16.0/20", "us-east-1b"),
-    "public": ("10.20.32.0/20", "us-east-1a"),
-}
+SETUP = f"""\
+[setup]
+name = "demo"
+region = "{REGION}"
+profile = "nat"
+nat = "single"
+cidr = "10.20.0.0/16"
+buckets = {{ read_only = ["amzn-example-models"], read_write = ["amzn-example-outputs"] }}
+"""
+"""The configuration of the VPC: two private subnets, a public one with the NAT gateway."""
 _WORKLOADS = {
-    "scoring-endpoint": ("endpoint", "a", "10.20.0.100"),
-    "feature-processing": ("processing", "a", "10.20.0.101"),
-    "fraud-training": ("training", "b", "10.20.16.100"),
-    "research-notebook": ("notebook", "public", "10.20.32.100"),
+    "scoring-endpoint": ("endpoint", 0),
+    "feature-processing": ("processing", 0),
+    "fraud-training": ("training", 1),
+    "research-notebook": ("notebook", PUBLIC := -1),
 }
-"""Kind, subnet and address of each. Two are where they should not be: nobody gave subnet b a route to the endpoint for
-S3, and the notebook is in the public subnet."""
+"""Kind and private subnet of each; the notebook is where it should not be: in the public subnet."""
 _OTHERS = (
-    (Kind.CLIENT, "a", "10.20.0.20", "AWS Lambda VPC ENI-caller-of-the-endpoint"),
-    (Kind.FILE_SYSTEM, "a", "10.20.0.21", "EFS mount target for fs-0a1b2c3d (fsmt-0a1b2c3d)"),
+    (Kind.CLIENT, "AWS Lambda VPC ENI-caller-of-the-endpoint"),
+    (Kind.FILE_SYSTEM, "EFS mount target for fs-0a1b2c3d (fsmt-0a1b2c3d)"),
 )
+_FIRST_HOST = 100
+"""The interfaces that are made here have addresses from this one of their subnet."""
 _ROLE = f"arn:aws:iam::{ACCOUNT}:role/sagemaker"
 _IMAGE = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/model:1"
 
@@ -46,17 +52,18 @@ Client = Any
 
 @dataclass(frozen=True, slots=True)
 class Cloud:
-    """The network that was built, and its flow logs by subnet id; all go to `BUCKET`."""
+    """The network with its workloads, the flow log of the VPC, and the bucket of its objects."""
 
     network: Network
-    flow_logs: dict[str, FlowLog]
+    flow_log: FlowLog
+    bucket: str
 
     def traffic(self, window: Window) -> pa.Table:
         """Return the records (`SIMULATED`) of all that goes on in a window, the two leaks included."""
         network = self.network
         endpoint, processing, training, notebook = network.workloads
         flows = (
-            streams.s3_by_endpoint(network, 120, (endpoint, processing, notebook)),
+            streams.s3_by_endpoint(network, 120, (endpoint, processing)),
             streams.api_by_endpoint(network, 60),
             streams.internet_by_nat(network, 40, (endpoint, processing, training)),
             streams.file_system(network, 30),
@@ -69,38 +76,52 @@ class Cloud:
         return generate(network, flows, window)
 
     def objects(self, records: pa.Table) -> Iterator[tuple[str, bytes]]:
-        """Yield key and content of the log objects of some records, as each subnet's flow log writes them."""
-        for subnet, flow_log in self.flow_logs.items():
-            own = records.filter(pc.equal(records["subnet_id"], subnet))
-            if own.num_rows:
-                yield from log_objects(own, flow_log)
+        """Yield key and content of the log objects of some records, as the flow log writes them."""
+        yield from log_objects(records, self.flow_log)
 
 
-def build(ec2: Client, s3: Client, sagemaker: Client) -> Cloud:
-    """Build a VPC of two private subnets and a public one, workloads, ways out of it, endpoints and flow logs."""
-    vpc = ec2.create_vpc(CidrBlock="10.20.0.0/16")["Vpc"]["VpcId"]
-    subnets = {name: _subnet(ec2, vpc, *place) for name, place in _SUBNETS.items()}
-    nat, tables = _ways_out(ec2, vpc, subnets)
-    group = _group(ec2, vpc, "endpoints and others")
-    endpoint = _endpoints(ec2, vpc, subnets["a"], [tables["a"], tables["public"]], group)
+def populate(ec2: Client, sagemaker: Client, outputs: Mapping[str, str]) -> Cloud:
+    """Put workloads into the VPC of a stack with these outputs, make the two mistakes, and return the network.
+
+    The mistakes: a notebook in the public subnet, and the S3 endpoint removed from the second private route table.
+    """
+    private = [_subnet(ec2, each) for each in outputs["PrivateSubnetIds"].split(",")]
+    nat, public = _nat(ec2, outputs["NatGatewayIds"])
+    group = outputs["WorkloadSecurityGroupId"]
     workloads = [
-        _workload(ec2, sagemaker, name, kind, subnets[place], address, _group(ec2, vpc, name))
-        for name, (kind, place, address) in _WORKLOADS.items()
+        _workload(ec2, sagemaker, name, kind, public if place == PUBLIC else private[place], group)
+        for name, (kind, place) in _WORKLOADS.items()
     ]
-    others = [_interface(ec2, subnets[place], kind, address, text, group) for kind, place, address, text in _OTHERS]
-    s3.create_bucket(Bucket=BUCKET)
-    network = Network(Vpc(vpc, ACCOUNT, REGION), (*workloads, *others, nat, endpoint))
-    return Cloud(network, {each.id: _flow_log(ec2, each, parquet=name == "b") for name, each in subnets.items()})
+    others = [_interface(ec2, private[0], kind, text, group) for kind, text in _OTHERS]
+    endpoint = _api_endpoint(ec2, outputs["InterfaceEndpointIds"].split(","), private[0])
+    remove_route(ec2, outputs["S3EndpointId"], private[1].id)
+    network = Network(Vpc(outputs["VpcId"], ACCOUNT, REGION), (*workloads, *others, nat, endpoint))
+    bucket = outputs["FlowLogSource"].removeprefix("s3://").partition("/")[0]
+    flow_log = FlowLog(outputs["FlowLogId"], ACCOUNT, REGION, FORMATS["v11"], parquet=True, hive=True, hourly=True)
+    return Cloud(network, flow_log, bucket)
 
 
-def _group(ec2: Client, vpc: str, name: str) -> str:
-    made = ec2.create_security_group(GroupName=name, Description=name, VpcId=vpc)
-    return str(made["GroupId"])
+def remove_route(ec2: Client, endpoint: str, subnet: str) -> None:
+    """Remove an S3 endpoint from the route table of a subnet, as somebody does by hand."""
+    filters = [{"Name": "association.subnet-id", "Values": [subnet]}]
+    (table,) = ec2.describe_route_tables(Filters=filters)["RouteTables"]
+    ec2.modify_vpc_endpoint(VpcEndpointId=endpoint, RemoveRouteTableIds=[table["RouteTableId"]])
 
 
-def _workload(
-    ec2: Client, sagemaker: Client, name: str, kind: str, subnet: Subnet, address: str, group: str
-) -> Interface:
+def empty(ec2: Client, sagemaker: Client, cloud: Cloud) -> None:
+    """Delete the workloads and their interfaces."""
+    endpoint, _, _, notebook = (each.workload for each in cloud.network.workloads)
+    sagemaker.delete_endpoint(EndpointName=endpoint)
+    sagemaker.delete_endpoint_config(EndpointConfigName=endpoint)
+    sagemaker.delete_model(ModelName=endpoint)
+    sagemaker.stop_notebook_instance(NotebookInstanceName=notebook)
+    sagemaker.delete_notebook_instance(NotebookInstanceName=notebook)
+    for each in cloud.network.interfaces:
+        if each.kind in (Kind.WORKLOAD, Kind.CLIENT, Kind.FILE_SYSTEM):
+            ec2.delete_network_interface(NetworkInterfaceId=each.id)
+
+
+def _workload(ec2: Client, sagemaker: Client, name: str, kind: str, subnet: Subnet, group: str) -> Interface:
     """Make a SageMaker resource, and the interface that SageMaker would make for it."""
     config = {"Subnets": [subnet.id], "SecurityGroupIds": [group]}
     {"endpoint": _endpoint, "processing": _processing, "training": _training, "notebook": _notebook}[kind](
@@ -108,7 +129,7 @@ def _workload(
     )
     described = "Network Interface created to access resources in your VPC for SageMaker Notebook Instance"
     text = f"[Do not delete] {described} {name}" if kind == "notebook" else ""
-    return replace(_interface(ec2, subnet, Kind.WORKLOAD, address, text, group), workload=name, workload_kind=kind)
+    return replace(_interface(ec2, subnet, Kind.WORKLOAD, text, group), workload=name, workload_kind=kind)
 
 
 def _endpoint(sagemaker: Client, name: str, config: Mapping[str, list[str]]) -> None:
@@ -135,7 +156,7 @@ def _training(sagemaker: Client, name: str, config: Mapping[str, list[str]]) -> 
         TrainingJobName=name,
         RoleArn=_ROLE,
         AlgorithmSpecification={"TrainingImage": _IMAGE, "TrainingInputMode": "File"},
-        OutputDataConfig={"S3OutputPath": f"s3://{BUCKET}/models/"},
+        OutputDataConfig={"S3OutputPath": "s3://amzn-example-outputs/models/"},
         ResourceConfig={"InstanceCount": 1, "InstanceType": "ml.m5.large", "VolumeSizeInGB": 10},
         StoppingCondition={"MaxRuntimeInSeconds": 3600},
         VpcConfig=config,
@@ -153,71 +174,42 @@ def _notebook(sagemaker: Client, name: str, config: Mapping[str, list[str]]) -> 
     )
 
 
-def _subnet(ec2: Client, vpc: str, cidr: str, zone: str) -> Subnet:
-    made = ec2.create_subnet(VpcId=vpc, CidrBlock=cidr, AvailabilityZone=zone)["Subnet"]
-    return Subnet(made["SubnetId"], made["AvailabilityZoneId"])
+def _subnet(ec2: Client, subnet: str) -> Subnet:
+    (described,) = ec2.describe_subnets(SubnetIds=[subnet])["Subnets"]
+    return Subnet(subnet, described["AvailabilityZoneId"])
 
 
-def _ways_out(ec2: Client, vpc: str, subnets: Mapping[str, Subnet]) -> tuple[Interface, dict[str, str]]:
-    """Make the internet gateway, the NAT gateway and the routes to them.
-
-    Returns the NAT gateway's interface, whose address the emulator does not take from the subnet, and route tables.
-    """
-    internet = ec2.create_internet_gateway()["InternetGateway"]["InternetGatewayId"]
-    ec2.attach_internet_gateway(InternetGatewayId=internet, VpcId=vpc)
-    elastic = ec2.allocate_address(Domain="vpc")["AllocationId"]
-    nat = ec2.create_nat_gateway(SubnetId=subnets["public"].id, AllocationId=elastic)["NatGateway"]["NatGatewayId"]
-    targets = {"a": {"NatGatewayId": nat}, "b": {"NatGatewayId": nat}, "public": {"GatewayId": internet}}
-    tables = {name: _route(ec2, vpc, subnets[name], target) for name, target in targets.items()}
-    (address,) = ec2.describe_nat_gateways(NatGatewayIds=[nat])["NatGateways"][0]["NatGatewayAddresses"]
-    return Interface(address["NetworkInterfaceId"], Kind.NAT_GATEWAY, address["PrivateIp"], subnets["public"]), tables
+def _nat(ec2: Client, gateway: str) -> tuple[Interface, Subnet]:
+    """Return the interface of a NAT gateway, and its subnet."""
+    (described,) = ec2.describe_nat_gateways(NatGatewayIds=[gateway])["NatGateways"]
+    subnet = _subnet(ec2, described["SubnetId"])
+    (address,) = described["NatGatewayAddresses"]
+    return Interface(address["NetworkInterfaceId"], Kind.NAT_GATEWAY, address["PrivateIp"], subnet), subnet
 
 
-def _route(ec2: Client, vpc: str, subnet: Subnet, target: Mapping[str, str]) -> str:
-    table = ec2.create_route_table(VpcId=vpc)["RouteTable"]["RouteTableId"]
-    ec2.create_route(RouteTableId=table, DestinationCidrBlock="0.0.0.0/0", **target)
-    ec2.associate_route_table(RouteTableId=table, SubnetId=subnet.id)
-    return str(table)
-
-
-def _endpoints(ec2: Client, vpc: str, subnet: Subnet, tables: list[str], group: str) -> Interface:
-    """Make the gateway endpoint for S3 and an interface endpoint for SageMaker; return the latter's interface."""
-    ec2.create_vpc_endpoint(
-        VpcId=vpc, ServiceName=f"com.amazonaws.{REGION}.s3", VpcEndpointType="Gateway", RouteTableIds=tables
+def _api_endpoint(ec2: Client, endpoints: Sequence[str], subnet: Subnet) -> Interface:
+    """Return the interface that the endpoint of SageMaker's API has in a subnet."""
+    (endpoint,) = (
+        each
+        for each in ec2.describe_vpc_endpoints(VpcEndpointIds=list(endpoints))["VpcEndpoints"]
+        if each["ServiceName"].endswith(".sagemaker.api")
     )
-    made = ec2.create_vpc_endpoint(
-        VpcId=vpc,
-        ServiceName=f"com.amazonaws.{REGION}.sagemaker.api",
-        VpcEndpointType="Interface",
-        SubnetIds=[subnet.id],
-        SecurityGroupIds=[group],
-        PrivateDnsEnabled=True,
-    )["VpcEndpoint"]
-    (found,) = ec2.describe_network_interfaces(NetworkInterfaceIds=made["NetworkInterfaceIds"])["NetworkInterfaces"]
-    return Interface(found["NetworkInterfaceId"], Kind.VPC_ENDPOINT, found["PrivateIpAddress"], subnet)
+    found = ec2.describe_network_interfaces(NetworkInterfaceIds=endpoint["NetworkInterfaceIds"])["NetworkInterfaces"]
+    (one,) = (each for each in found if each["SubnetId"] == subnet.id)
+    return Interface(one["NetworkInterfaceId"], Kind.VPC_ENDPOINT, one["PrivateIpAddress"], subnet)
 
 
-def _interface(ec2: Client, subnet: Subnet, kind: Kind, address: str, text: str, group: str) -> Interface:
-    made = ec2.create_network_interface(SubnetId=subnet.id, PrivateIpAddress=address, Description=text, Groups=[group])[
-        "NetworkInterface"
-    ]
+def _interface(ec2: Client, subnet: Subnet, kind: Kind, text: str, group: str) -> Interface:
+    made = ec2.create_network_interface(
+        SubnetId=subnet.id, PrivateIpAddress=_free_address(ec2, subnet), Description=text, Groups=[group]
+    )["NetworkInterface"]
     return Interface(made["NetworkInterfaceId"], kind, made["PrivateIpAddress"], subnet)
 
 
-def _flow_log(ec2: Client, subnet: Subnet, *, parquet: bool) -> FlowLog:
-    fields = FORMATS["v11"]
-    made = ec2.create_flow_logs(
-        ResourceIds=[subnet.id],
-        ResourceType="Subnet",
-        TrafficType="ALL",
-        LogDestinationType="s3",
-        LogDestination=f"arn:aws:s3:::{BUCKET}",
-        LogFormat=" ".join(f"${{{name}}}" for name in fields),
-        MaxAggregationInterval=60,
-        DestinationOptions={
-            "FileFormat": "parquet" if parquet else "plain-text",
-            "HiveCompatiblePartitions": parquet,
-            "PerHourPartition": parquet,
-        },
-    )
-    return FlowLog(made["FlowLogIds"][0], ACCOUNT, REGION, fields, parquet=parquet, hive=parquet, hourly=parquet)
+def _free_address(ec2: Client, subnet: Subnet) -> str:
+    """Return an address of a subnet that nothing has: the emulator would give one twice."""
+    (described,) = ec2.describe_subnets(SubnetIds=[subnet.id])["Subnets"]
+    filters = [{"Name": "subnet-id", "Values": [subnet.id]}]
+    taken = {each["PrivateIpAddress"] for each in ec2.describe_network_interfaces(Filters=filters)["NetworkInterfaces"]}
+    hosts = [str(each) for each in IPv4Network(described["CidrBlock"]).hosts()]
+    return next(each for each in (*hosts[_FIRST_HOST:], *hosts[4:]) if each not in taken)

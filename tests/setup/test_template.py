@@ -14,10 +14,10 @@ from cfnlint.api import ManualArgs, lint
 from cfnlint.schema.manager import PROVIDER_SCHEMA_MANAGER
 from moto import mock_aws
 
-from flowaudit.cli.setup.render import LONGEST_BODY
 from flowaudit.config import ENDPOINT_SERVICES
 from flowaudit.config.setup import InterfaceEndpoints
 from flowaudit.setup import to_json, to_yaml
+from flowaudit.setup.request import LONGEST_BODY
 from tests.setup.wishes import LEAST, WISHES, document, made, of_type, references, setup
 
 wishes = pytest.mark.parametrize("wish", WISHES.values(), ids=WISHES)

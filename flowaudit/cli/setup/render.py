@@ -11,8 +11,6 @@ import typer
 from flowaudit.cli.options import config_of
 from flowaudit.cli.output import count, say
 
-LONGEST_BODY = 51_200
-"""Bytes of a template that CloudFormation takes in a request; a longer one it reads from S3."""
 
 class TemplateFormat(StrEnum):
     """Format of a template."""
@@ -31,6 +29,7 @@ def render(
     Makes no request to AWS. The same configuration renders the same template.
     """
     from flowaudit.setup import template, to_json, to_yaml
+    from flowaudit.setup.request import LONGEST_BODY
 
     made = template(config_of(ctx).setup)
     text = to_json(made) if format is TemplateFormat.JSON else to_yaml(made)

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from flowaudit.cli.options import config_of
 from flowaudit.cli.output import Format, FormatOption, say, write
-from flowaudit.errors import ConfigError, SetupError
+from flowaudit.cli.setup.wanted import Wanted, wanted
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from flowaudit.config import Setup
     from flowaudit.posture import Result
 
 FAILED, UNKNOWN = 1, 3
@@ -33,39 +31,21 @@ def verify(
     Reads the VPC itself: that the stack is complete is no proof. Exits with 1 if a property is not as expected, with 3
     if none is that, but some could not be read.
     """
-    from flowaudit.app import client
-    from flowaudit.app.aws import account
     from flowaudit.posture import audit, read
     from flowaudit.setup.expecting import expected
 
-    setup = config_of(ctx).setup
-    if not setup.region:
-        raise ConfigError("setup.region: is missing: name the region of the VPC, as in us-east-1")
-    wanted = expected(setup, _outputs(setup, client("cloudformation", setup.region)))
-    live = read(account(setup.region), setup.region, lambda service: client(service, setup.region), wanted)
-    results = list(audit(wanted, live))
-    shown = results if all else [each for each in results if each.status in ("fail", "unknown")]
-    if shown or format is not Format.TABLE:
-        write(_table(shown, format), format)
-    say(summary(results))
+    want = wanted(ctx)
+    expectation = expected(want.setup, _outputs(want))
+    live = read(want.account, want.setup.region, want.client, expectation)
+    results = list(audit(expectation, live))
     _exit(results)
 
 
-def _outputs(setup: Setup, cloudformation: Any) -> Mapping[str, str]:  # noqa: ANN401
+def _outputs(want: Wanted) -> Mapping[str, str]:
     """Return the outputs of the stack, none of an existing VPC without one; raises SetupError."""
-    from botocore.exceptions import BotoCoreError, ClientError
-
-    try:
-        (stack,) = cloudformation.describe_stacks(StackName=setup.name)["Stacks"]
-    except (ClientError, BotoCoreError) as error:
-        if "does not exist" not in str(error):
-            raise SetupError(f"the stack {setup.name!r} cannot be read: {error}") from error
-        if setup.existing_vpc.id:
-            return {}
-        raise SetupError(
-            f"there is no stack {setup.name!r} in {setup.region}: deploy it, or name a VPC in setup.existing_vpc"
-        ) from error
-    return {each["OutputKey"]: each["OutputValue"] for each in stack.get("Outputs") or ()}
+    if want.setup.existing_vpc.id and not want.stack.find():
+        return {}
+    return want.found().outputs
 
 
 def _table(results: Sequence[Result], format: Format) -> pa.Table:

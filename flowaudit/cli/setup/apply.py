@@ -1,0 +1,46 @@
+"""`flowaudit setup apply`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from flowaudit.cli.output import say
+from flowaudit.cli.setup.wanted import confirmed, follow, show_plan, show_vpc_config, wanted
+
+YesOption = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
+
+
+def apply(
+    ctx: typer.Context,
+    yes: YesOption = False,
+    watch_config: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write the configuration of flowaudit that watches this VPC to a new file."),
+    ] = None,
+) -> None:
+    """Create or change the VPC by a CloudFormation change set, and print the VpcConfig for CreateModel.
+
+    Asks before it changes anything. What fails is rolled back; a first apply that fails leaves nothing.
+    """
+    from flowaudit.setup.request import is_ready
+
+    want = wanted(ctx)
+    found = is_ready(want.stack.find(), want.setup.name)
+    with want.proposed(found) as (change_set, changes):
+        show_plan(changes)
+        if change_set is not None:
+            if not confirmed(f"Apply this to stack {want.setup.name} in {want.setup.region}?", yes=yes):
+                say("nothing was changed")
+                raise typer.Exit(1)
+            follow(want.stack.execute(change_set))
+    outputs = want.found().outputs
+    show_vpc_config(outputs)
+    if watch_config is not None:
+        from flowaudit.setup.watching import watching, write_new
+
+        write_new(watch_config, watching(want.setup, outputs))
+        say(f"{watch_config}: run flowaudit --config {watch_config} run")
+    say("next: flowaudit setup verify")

@@ -1,0 +1,101 @@
+"""`flowaudit setup destroy`."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import typer
+
+from flowaudit.cli.output import count, say
+from flowaudit.cli.setup.apply import YesOption
+from flowaudit.cli.setup.wanted import Wanted, confirmed, follow, wanted
+from flowaudit.errors import SetupError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from flowaudit.inventory.attribution import Rules
+    from flowaudit.setup.interfaces import Remaining
+    from flowaudit.setup.stack import Found, StackResource
+
+
+def destroy(ctx: typer.Context, yes: YesOption = False) -> None:
+    """Delete the VPC's stack, but for the flow logs that were kept; asks first.
+
+    Refuses while network interfaces of SageMaker, or of anybody else, are in the VPC, and lists them with their owners.
+    """
+    from flowaudit.app import App
+    from flowaudit.cli.options import config_of
+
+    want = wanted(ctx)
+    found = want.stack.find()
+    if found is None:
+        say(f"there is no stack {want.setup.name} in {want.setup.region}: nothing to do")
+        return
+    _check(want, found)
+    resources = want.stack.resources()
+    rules = App(config_of(ctx)).rules
+    left = _remaining(want, resources, rules)
+    say(f"stack {want.setup.name} in {want.setup.region}: {count(len(resources), 'resource')}")
+    for orphan in left.orphans:
+        say(f"also deleted: network interface {orphan.interface.interface_id}, {orphan.reason}")
+    if not confirmed(f"Delete stack {want.setup.name}?", yes=yes):
+        say("nothing was changed")
+        raise typer.Exit(1)
+    _delete_orphans(want, left)
+    try:
+        follow(want.stack.delete(found))
+    except SetupError:
+        # An interface may have been released, and left behind, while the stack was being deleted.
+        left = _remaining(want, want.stack.resources(), rules)
+        if not left.orphans:
+            raise
+        _delete_orphans(want, left)
+        follow(want.stack.delete(found))
+    _show_kept(want, resources)
+
+
+def _check(want: Wanted, found: Found) -> None:
+    """Raise SetupError where the stack is somebody else's, or busy."""
+    from flowaudit.setup.template import MADE_BY_FLOWAUDIT
+
+    if found.is_deployed and MADE_BY_FLOWAUDIT not in found.description:
+        raise SetupError(
+            f"stack {want.setup.name} was not made from a template of flowaudit: choose another setup.name"
+        )
+    if found.is_busy:
+        raise SetupError(
+            f"stack {want.setup.name} is {found.status}: wait until that is over, see flowaudit setup status"
+        )
+
+
+def _remaining(want: Wanted, resources: Sequence[StackResource], rules: Rules) -> Remaining:
+    """Return what is still in the VPC; raises SetupError where anything of it is in use, or cannot be seen."""
+    from flowaudit.inventory.asking import Asker
+    from flowaudit.setup.interfaces import remaining, stack_network
+    from flowaudit.setup.refusing import refusal
+
+    network = stack_network(want.setup, ((each.type, each.physical_id) for each in resources))
+    left = remaining(Asker(want.account, want.setup.region, want.client), network, rules, datetime.now(UTC))
+    if why := refusal(left):
+        raise SetupError(why)
+    return left
+
+
+def _delete_orphans(want: Wanted, left: Remaining) -> None:
+    from flowaudit.setup.interfaces import delete_orphans
+
+    deletion = delete_orphans(want.client("ec2"), left.orphans)
+    for interface_id in deletion.deleted:
+        say(f"network interface {interface_id} deleted")
+    if deletion.failed:
+        raise SetupError("\n".join(f"network interface {name}: {why}" for name, why in deletion.failed.items()))
+
+
+def _show_kept(want: Wanted, resources: Sequence[StackResource]) -> None:
+    from flowaudit.setup.refusing import kept
+
+    retained = {each.name for each in want.template.resources if each.retained}
+    if words := kept((each.type, each.physical_id) for each in resources if each.logical_id in retained):
+        say(words)

@@ -1,0 +1,204 @@
+"""What the verbs of `setup` share: the configuration, the stack that it names, and how changes and events look."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from flowaudit.cli.options import config_of
+from flowaudit.cli.output import count, say
+from flowaudit.errors import ConfigError, SetupError
+
+if TYPE_CHECKING:
+    from flowaudit.config import Setup
+    from flowaudit.setup.plan import Change, Plan, Property
+    from flowaudit.setup.stack import ChangeSet, Event, Found, Stack
+    from flowaudit.setup.template import Template
+
+WIDEST_VALUE = 120
+"""Characters of a property's value that are shown in text; JSON has all of them."""
+SIGNS = {"add": "+", "change": "~", "replace": "±", "may replace": "±", "remove": "-", "release": "=", "record": "="}
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """The VPC of `[setup]`: its template, its stack, and AWS's clients in its region."""
+
+    setup: Setup
+    template: Template
+    stack: Stack
+
+    def client(self, service: str) -> Any:  # noqa: ANN401  boto3's clients are made at run time
+        """Return a boto3 client in the region of the VPC."""
+        from flowaudit.app import client
+
+        return client(service, self.setup.region)
+
+    @property
+    def account(self) -> str:
+        """The account of the credentials; raises ConfigError."""
+        from flowaudit.app.aws import account
+
+        return account(self.setup.region)
+
+    def request(self) -> dict[str, Any]:
+        """Return the parameters of a change set that brings the stack to the template; raises SetupError."""
+        from flowaudit.setup.request import request
+
+        return request(self.setup, self.template, self.client("ec2"))
+
+    def found(self) -> Found:
+        """Return the stack; raises SetupError where it is not deployed."""
+        found = self.stack.find()
+        if found is None or not found.is_deployed:
+            raise SetupError(f"there is no stack {self.setup.name} in {self.setup.region}: run flowaudit setup apply")
+        return found
+
+    @contextmanager
+    def proposed(self, found: Found | None) -> Iterator[tuple[ChangeSet | None, Plan]]:
+        """Propose the change set that brings the stack to the template, with what it changes; raises SetupError."""
+        from flowaudit.setup.plan import plan
+
+        with self.stack.proposed(found, **self.request()) as change_set:
+            resources = self.stack.resources() if found and found.is_deployed else []
+            in_use = bool(resources or self.setup.existing_vpc.id)
+            yield change_set, plan(change_set, resources, in_use=in_use)
+
+
+def wanted(ctx: typer.Context) -> Wanted:
+    """Return the VPC that the configuration wants; raises ConfigError."""
+    from flowaudit.app import client
+    from flowaudit.setup import template
+    from flowaudit.setup.stack import Stack
+
+    setup = config_of(ctx).setup
+    made = template(setup)
+    return Wanted(setup, made, Stack(client("cloudformation", setup.region), setup.name))
+
+
+# --- a plan -----------------------------------------------------------------------------------------------------------
+
+
+def show_plan(plan: Plan) -> None:
+    """Print a plan: a line for each resource, its properties below it, what to know, and the counts."""
+    width = max((len(each.logical_id) for each in plan.changes), default=0)
+    for change in plan.changes:
+        _show_change(change, width)
+    for line in plan.warnings:
+        say(f"warning: {line}")
+    if plan.unchecked:
+        say(f"not compared with what is there, as CloudFormation cannot: {', '.join(plan.unchecked)}")
+    say(counts(plan))
+
+
+def counts(plan: Plan) -> str:
+    """Return how many resources are added, changed, replaced, removed and kept."""
+    from flowaudit.setup.plan import Action
+
+    if not plan.changes:
+        return f"no changes: {count(len(plan.kept), 'resource')} as wanted"
+    said = [f"{plan.count(action):,} to {action}" for action in Action if plan.count(action)]
+    by_hand = sum(each.by_hand for each in plan.changes)
+    return ", ".join(said) + (f"; {by_hand} changed by hand" if by_hand else "")
+
+
+def _show_change(change: Change, width: int) -> None:
+    name = f"{change.logical_id:<{width}}  {change.type}  {change.physical_id}".rstrip()
+    print(f"{SIGNS[change.action]} {change.action:<11} {name}")
+    if change.gone:
+        print("    was deleted by hand")
+    for each in change.properties:
+        for line in property_lines(each):
+            print(f"    {line}")
+
+
+def property_lines(each: Property) -> Iterator[str]:
+    """Yield the lines that show a property: its values, and where it was changed by hand."""
+    yield f"{each.path}{' (replaces the resource)' if each.requires_recreation else ''}"
+    if each.by_hand:
+        yield f"  deployed:      {_short(each.deployed)}"
+        yield f"  by hand:       {_short(each.before)}"
+    else:
+        yield f"  now:           {_short(each.before)}"
+    yield f"  as configured: {_short(each.after)}"
+
+
+def _short(value: str) -> str:
+    from flowaudit.cli.output import printable
+
+    text = printable(" ".join(value.split())) or "none"
+    return text if len(text) <= WIDEST_VALUE else f"{text[:WIDEST_VALUE]} …"
+
+
+def show_drift(changes: Iterable[Change]) -> None:
+    """Print what was changed by hand: a line for each resource, its properties below it."""
+    for change in changes:
+        print(f"{change.logical_id}  {change.type}  {change.physical_id}{'  was deleted' if change.gone else ''}")
+        for each in change.properties:
+            if each.by_hand:
+                print(f"    {each.path}")
+                print(f"      deployed:  {_short(each.deployed)}")
+                print(f"      by hand:   {_short(each.before)}")
+
+
+def plan_rows(plan: Plan) -> dict[str, Any]:
+    """Return a plan as JSON has it."""
+    return {
+        "changes": [
+            {
+                "action": str(change.action),
+                "logical_id": change.logical_id,
+                "type": change.type,
+                "physical_id": change.physical_id,
+                "deleted_by_hand": change.gone,
+                "properties": [_property_row(each) for each in change.properties],
+            }
+            for change in plan.changes
+        ],
+        "kept": [
+            {"logical_id": each.logical_id, "type": each.type, "physical_id": each.physical_id} for each in plan.kept
+        ],
+        "warnings": list(plan.warnings),
+        "not_compared": list(plan.unchecked),
+    }
+
+
+def _property_row(each: Property) -> dict[str, Any]:
+    return {
+        "path": each.path,
+        "before": each.before,
+        "after": each.after,
+        "by_hand": each.by_hand,
+        "deployed": each.deployed,
+        "requires_recreation": each.requires_recreation,
+    }
+
+
+# --- work -------------------------------------------------------------------------------------------------------------
+
+
+def follow(events: Iterable[Event]) -> None:
+    """Print events as they arrive, on stderr; raises what they raise."""
+    for event in events:
+        reason = f"  {event.reason}" if event.status.endswith("_FAILED") or event.status == "DELETE_SKIPPED" else ""
+        say(f"{event.at:%H:%M:%S}  {event.status:<28} {event.logical_id}  {event.type}{reason}")
+
+
+def confirmed(question: str, *, yes: bool) -> bool:
+    """Return whether the user wants it; raises ConfigError where there is nobody to ask."""
+    if yes:
+        return True
+    if not sys.stdin.isatty():
+        raise ConfigError(f"{question} There is no terminal to answer: add --yes")
+    return typer.confirm(question, default=False, err=True)
+
+
+def show_vpc_config(outputs: Mapping[str, str]) -> None:
+    """Print the JSON of VpcConfig, as CreateModel takes it, on stdout."""
+    print(json.dumps(json.loads(outputs["VpcConfig"]), indent=2))
