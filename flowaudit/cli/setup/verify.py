@@ -38,6 +38,10 @@ def verify(
     expectation = expected(want.setup, _outputs(want))
     live = read(want.account, want.setup.region, want.client, expectation)
     results = list(audit(expectation, live))
+    shown = results if all else [each for each in results if each.status in ("fail", "unknown")]
+    if shown or format is not Format.TABLE:
+        write(_table(shown, format), format)
+    say(summary(results))
     _exit(results)
 
 
