@@ -35,6 +35,8 @@ def _words(tags: Mapping[str, str | None]) -> str:
 
 def _is_gone(live: Live, resource_id: str) -> bool:
     """Return whether a resource is known not to be there, which has a check of its own."""
+    if resource_id == live.network.vpc_id:
+        return live.exists is False
     part = PARTS.get(resource_id.partition("-")[0])
     if part is None or part in live.unseen:
         return False
