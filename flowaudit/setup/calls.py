@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 from botocore.exceptions import BotoCoreError, ClientError
 
 from flowaudit.errors import SetupError
-from flowaudit.setup.permissions import missing_action
+from flowaudit.setup.reasons import missing_action
 
 Client: TypeAlias = Any
 """A boto3 client: made at run time, so there is no type."""
@@ -51,7 +51,7 @@ class Calls:
         return list(self.each(operation, key, **params))
 
     def _words(self, operation: str, error: ClientError) -> str:
-        if action := missing_action(error):
+        if action := missing_action(error, self._client.meta.service_model.signing_name):
             return f"{self._named(operation)} is denied: the permission {action} is missing: add it to the policy"
         detail = error.response.get("Error", {})
         return f"{self._named(operation)} failed: {detail.get('Code', '')}: {detail.get('Message', error)}"

@@ -39,8 +39,8 @@ def apply(
     outputs = want.found().outputs
     show_vpc_config(outputs)
     if watch_config is not None:
-        from flowaudit.setup.watching import watching, write_new
+        from flowaudit.setup.watching import watching, write_watching
 
-        write_new(watch_config, watching(want.setup, outputs))
+        write_watching(watch_config, watching(want.setup, outputs))
         say(f"{watch_config}: run flowaudit --config {watch_config} run")
     say("next: flowaudit setup verify")
