@@ -8,7 +8,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from botocore.exceptions import ClientError
+from flowaudit.setup.handlers import HANDLERS
+from flowaudit.setup.permissions import denied_action, is_denial
 
 _NOISE = (
     re.compile(r"Resource handler returned message: "),
@@ -25,18 +26,6 @@ _NOISE = (
     re.compile(r"^Properties validation failed for resource \w+ with message:\s*"),
 )
 """What CloudFormation and the SDKs write around what a service says."""
-
-_ACTION = r"(?P<action>[a-z][a-z0-9-]*:[A-Z]\w+)"
-_DENIED = (
-    re.compile(rf"not authorized to perform:? (?:the )?{_ACTION}"),
-    re.compile(rf"API: {_ACTION} (?:You are not authorized|Access Denied|User:)"),
-    re.compile(rf"(?:don't|do not) have permissions? to (?:perform|call) {_ACTION}"),
-    re.compile(rf"perform the action:? {_ACTION}"),
-)
-_NOT_ALLOWED = re.compile(
-    r"(?i)not authori[sz]ed|access ?denied|UnauthorizedOperation|HandlerErrorCode: (?:AccessDenied|Unauthorized)"
-)
-_PREFIXES = {"efs": "elasticfilesystem", "cloudwatch logs": "logs"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,10 +135,9 @@ HINTS = (
 
 
 def in_plain_words(resource_type: str, logical_id: str, reason: str) -> str:
-    """Return which resource failed, what the service said, and what to do if that is known; on one line."""
-    said = shortened(reason) or "AWS gives no reason"
-    subject = f"{logical_id} ({resource_type})" if resource_type else logical_id
-    return ". ".join(filter(None, (f"{subject}: {said.rstrip('.')}", _what_to_do(reason))))
+    """Return what the service said of a resource that failed, and what to do if that is known; on one line."""
+    said = shortened(reason) or f"AWS gives no reason for {logical_id}"
+    return ". ".join(filter(None, (said.rstrip("."), _what_to_do(resource_type, reason))))
 
 
 def shortened(reason: str) -> str:
@@ -159,31 +147,23 @@ def shortened(reason: str) -> str:
     return " ".join(reason.split()).strip(' "')
 
 
-def _what_to_do(reason: str) -> str:
-    if (action := denied_action(reason)) or _NOT_ALLOWED.search(reason):
-        what = f"Permission {action} is" if action else "A permission is"
-        if "explicit deny" in reason:
-            return f"{what} denied outright: whoever wrote that policy has to change it"
-        return f"{what} missing: docs/setup.md, Permissions, has the policies"
+def _what_to_do(resource_type: str, reason: str) -> str:
+    if is_denial(reason):
+        return _permission(resource_type, reason)
     for hint in HINTS:
         if found := hint.pattern.search(reason):
             return hint.text.format(**{name: text.rstrip(".,") for name, text in found.groupdict().items()})
     return ""
 
 
-def denied_action(text: str) -> str | None:
-    """Return the IAM action that a message says was denied: `ec2:CreateVpc`; None: it names none."""
-    found = next(filter(None, (pattern.search(text) for pattern in _DENIED)), None)
-    return found["action"] if found else None
-
-
-def missing_action(error: ClientError, service: str) -> str | None:
-    """Return the IAM action that an error says is missing, else that of the call itself; None: it is no denial.
-
-    `service` is the IAM prefix of the client that made the call, as errors do not name it.
-    """
-    code = str(error.response.get("Error", {}).get("Code", ""))
-    message = str(error.response.get("Error", {}).get("Message", ""))
-    if not _NOT_ALLOWED.search(f"{code} {message}"):
-        return None
-    return denied_action(message) or f"{_PREFIXES.get(service, service)}:{error.operation_name}"
+def _permission(resource_type: str, reason: str) -> str:
+    """Return which permission is missing: the one that is named, else those of the resource's type."""
+    if action := denied_action(reason):
+        what = f"Permission {action} is"
+    elif known := HANDLERS.get(resource_type):
+        what = f"One of the permissions {', '.join(sorted(known.create | known.delete))} is"
+    else:
+        what = "A permission is"
+    if "explicit deny" in reason:
+        return f"{what} denied outright: whoever wrote that policy has to change it"
+    return f"{what} missing: docs/setup.md, Permissions, has the policies"

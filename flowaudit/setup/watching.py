@@ -79,7 +79,7 @@ def _list(values: Iterable[str]) -> str:
     return f"[{', '.join(map(_text, values))}]"
 
 
-def write_watching(file: Path, text: str) -> bool:
+def write_new(file: Path, text: str) -> bool:
     """Write the configuration to a file at once, or not at all; return False where it says so already.
 
     Raises SetupError, and leaves the file as it is, where it exists with other content or cannot be written.

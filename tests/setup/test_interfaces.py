@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import boto3
@@ -13,27 +13,23 @@ from botocore.exceptions import EndpointConnectionError
 from botocore.session import Session
 from botocore.stub import Stubber
 from moto import mock_aws
-from moto.ec2.models import ec2_backends
 
-from flowaudit.inventory.asking import Asker
-from flowaudit.inventory.attribution import Rules
 from flowaudit.inventory.workloads.kinds import KINDS
 from flowaudit.setup.interfaces import (
     WAITS,
     Deletion,
     Orphan,
     Remaining,
-    StackNetwork,
     delete_orphans,
-    remaining,
     stack_network,
 )
 from flowaudit.setup.refusing import STOP, kept, refusal
 from flowaudit.topology import Interface, Owner
-from tests.sagemaker import DOMAIN, MADE, NOW, Refusal, Wire, arn, item, mount, stands
-from tests.setup.cloud import REGION, Cloud
+from tests.sagemaker import DOMAIN, MADE, Refusal, arn, item, mount, stands
+from tests.setup.cloud import REGION
 from tests.setup.policies import ACCOUNT
-from tests.setup.wishes import EXISTING, document, setup
+from tests.setup.standing import Vpc, with_nat
+from tests.setup.wishes import EXISTING, setup
 
 GONE_STUDIO = "[DO NOT DELETE] ENI managed by SageMaker for Studio Domain(d-gone) - 0123456789abcdef0123456789abcdef"
 TAG = "ManagedByAmazonSageMakerResource"
@@ -48,56 +44,10 @@ def _mock(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         yield
 
 
-@dataclass
-class Vpc:
-    """A stack of profile nat in moto's EC2, and SageMaker as a wire answers."""
-
-    cloud: Cloud
-    document: dict[str, Any]
-
-    @property
-    def stack(self) -> StackNetwork:
-        """The network by the stack's resources, as CloudFormation lists them."""
-        types = {name: each["Type"] for name, each in self.document["Resources"].items()}
-        return stack_network(setup(), [(types[name], self.cloud.names.get(name, "")) for name in types])
-
-    def look(self, stack: StackNetwork | None = None, **answers: Any) -> Remaining:
-        """Return what is still there while SageMaker and EFS answer so."""
-        wire = Wire(**answers)
-        clients = {**wire.clients, "ec2": self.cloud.ec2}
-        return remaining(Asker(ACCOUNT, REGION, clients.__getitem__), stack or self.stack, Rules(), NOW)
-
-    def interface(self, *, attached: bool = False, group: str = "", **more: Any) -> str:
-        """Make an interface in the first private subnet; EC2 shows who asked for it, and whether it is attached."""
-        groups = {"Groups": [group or self.cloud.names["WorkloadSecurityGroup"]]}
-        made = self.cloud.ec2.create_network_interface(
-            SubnetId=self.cloud.names["PrivateSubnet1"], **{**groups, **more}
-        )["NetworkInterface"]["NetworkInterfaceId"]
-        if attached:
-            ec2_backends[ACCOUNT][REGION].enis[made].status = "in-use"
-        return str(made)
-
-    def other_group(self, name: str = "other") -> str:
-        """Make a security group that is not the stack's."""
-        made = self.cloud.ec2.create_security_group(GroupName=name, Description="x", VpcId=self.stack.vpc_id)
-        return str(made["GroupId"])
-
-    @property
-    def config(self) -> dict[str, Any]:
-        """The VpcConfig that the stack tells SageMaker."""
-        names = self.cloud.names
-        return {
-            "Subnets": [names["PrivateSubnet1"], names["PrivateSubnet2"]],
-            "SecurityGroupIds": [names["WorkloadSecurityGroup"]],
-        }
-
-
 @pytest.fixture
 def vpc() -> Vpc:
     """A stack with everything that has an interface of its own."""
-    cloud, template = Cloud(), document(profile="nat")
-    cloud.apply(template, {"S3PrefixListId": "pl-63a5400a"})
-    return Vpc(cloud, template)
+    return with_nat()
 
 
 def training(vpc: Vpc, **more: Any) -> dict[str, Any]:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from string import hexdigits
-
 import pytest
-from botocore.exceptions import ClientError
 
 from flowaudit.config import Setup, keys
-from flowaudit.setup.reasons import HINTS, denied_action, in_plain_words, missing_action, shortened
+from flowaudit.setup.permissions import denied_action
+from flowaudit.setup.reasons import HINTS, in_plain_words, shortened
 
 TOKEN = "0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0"
 USER = "arn:aws:sts::111122223333:assumed-role/dev/me"
@@ -38,7 +36,7 @@ REASONS = [
         handler(f"User: {USER} is not authorized to perform: ec2:CreateVpc with an explicit deny in a service control"),
         "Permission ec2:CreateVpc is denied outright",
     ),
-    (handler("Access Denied", "AccessDenied"), "A permission is missing"),
+    (handler("Access Denied", "AccessDenied"), "One of the permissions ec2:CreateTags, ec2:CreateVpc, ec2:DeleteVpc"),
     (handler("The maximum number of VPCs has been reached."), "L-F678F1CE"),
     (f"The maximum number of VPCs has been reached. {OLD.format('VpcLimitExceeded')}", "VPCs per Region"),
     (handler("The maximum number of addresses has been reached."), "Elastic IPs"),
@@ -89,7 +87,6 @@ def test_the_usual_reasons_say_what_to_do(reason: str, hint: str) -> None:
     """Named are the permission, the quota or the key; request tokens and codes of handlers are not."""
     said = in_plain_words("AWS::EC2::VPC", "Vpc", reason)
     assert hint in said
-    assert said.startswith("Vpc (AWS::EC2::VPC): ")
     for noise in (
         TOKEN,
         "HandlerErrorCode",
@@ -107,15 +104,13 @@ def test_the_usual_reasons_say_what_to_do(reason: str, hint: str) -> None:
 @pytest.mark.parametrize("reason", ["", " ", f'Resource handler returned message: "" (RequestToken: {TOKEN})'])
 def test_a_failure_without_a_reason(reason: str) -> None:
     """That there is none is said."""
-    assert in_plain_words("AWS::EC2::VPC", "Vpc", reason) == "Vpc (AWS::EC2::VPC): AWS gives no reason"
+    assert in_plain_words("AWS::EC2::VPC", "Vpc", reason) == "AWS gives no reason for Vpc"
 
 
 def test_an_unknown_reason_is_handed_on() -> None:
     """What nobody has foreseen is what AWS says, and no more."""
     reason = handler("Volcano under eu-south-1 {again} (see the status page)")
-    assert in_plain_words("AWS::EC2::VPC", "Vpc", reason) == (
-        "Vpc (AWS::EC2::VPC): Volcano under eu-south-1 {again} (see the status page)"
-    )
+    assert in_plain_words("AWS::EC2::VPC", "Vpc", reason) == ("Volcano under eu-south-1 {again} (see the status page)")
 
 
 def test_what_is_in_brackets_and_no_noise_stays() -> None:
@@ -145,48 +140,3 @@ def test_hints_name_keys_that_there_are() -> None:
     told = {word.strip(".,:;") for hint in HINTS for word in hint.text.split() if word.startswith("setup.")}
     assert told
     assert told <= known
-
-
-# --- access denied ---
-
-
-def error(code: str, message: str, operation: str = "CreateChangeSet") -> ClientError:
-    """An error of botocore's."""
-    return ClientError({"Error": {"Code": code, "Message": message}}, operation)
-
-
-@pytest.mark.parametrize(
-    ("code", "message", "action"),
-    [
-        (
-            "AccessDenied",
-            f"User: {USER} is not authorized to perform: cloudformation:CreateChangeSet on resource: arn:aws:cloudform",
-            "cloudformation:CreateChangeSet",
-        ),
-        ("UnauthorizedOperation", DENIED, "ec2:CreateNatGateway"),
-        (
-            "UnauthorizedOperation",
-            f"You are not authorized to perform this operation. Encoded authorization failure message: {hexdigits * 9}",
-            "cloudformation:CreateChangeSet",
-        ),
-        ("AccessDeniedException", "no", "cloudformation:CreateChangeSet"),
-        ("ValidationError", "API: iam:PassRole You are not authorized to perform this operation", "iam:PassRole"),
-    ],
-)
-def test_a_denial_names_the_missing_action(code: str, message: str, action: str) -> None:
-    """The one that the message names, else that of the call."""
-    assert missing_action(error(code, message), "cloudformation") == action
-
-
-@pytest.mark.parametrize(
-    ("code", "message"), [("ValidationError", "Stack [x] does not exist"), ("Throttling", "Rate exceeded"), ("", "")]
-)
-def test_another_error_is_no_missing_permission(code: str, message: str) -> None:
-    """A stack that is not there is not a matter of permissions."""
-    assert missing_action(error(code, message), "cloudformation") is None
-
-
-def test_actions_have_the_services_own_prefix() -> None:
-    """EFS is `elasticfilesystem` in policies."""
-    denied = error("AccessDeniedException", "", "DescribeMountTargets")
-    assert missing_action(denied, "efs") == "elasticfilesystem:DescribeMountTargets"

@@ -9,7 +9,7 @@ import pytest
 from flowaudit.config import Config, S3Source, load
 from flowaudit.errors import SetupError
 from flowaudit.setup import watching as room
-from flowaudit.setup.watching import watching, write_watching
+from flowaudit.setup.watching import watching, write_new
 from tests.setup.wishes import WISHES, document, setup
 
 OUTPUTS = {
@@ -75,7 +75,7 @@ def test_a_value_cannot_break_out_of_its_quotes(tmp_path: Path) -> None:
 def test_a_new_file_is_written_as_a_whole(tmp_path: Path) -> None:
     """It is there with all its text, readable by the daemon's user, and nothing else is left in the folder."""
     file = tmp_path / "watch.toml"
-    assert write_watching(file, "a = 1\n")
+    assert write_new(file, "a = 1\n")
     assert file.read_text("utf-8") == "a = 1\n"
     assert file.stat().st_mode & 0o777 == 0o644
     assert list(tmp_path.iterdir()) == [file]
@@ -84,9 +84,9 @@ def test_a_new_file_is_written_as_a_whole(tmp_path: Path) -> None:
 def test_the_same_file_is_left_as_it_is(tmp_path: Path) -> None:
     """A second apply changes nothing, and is no mistake."""
     file = tmp_path / "watch.toml"
-    write_watching(file, "a = 1\n")
+    write_new(file, "a = 1\n")
     before = file.stat()
-    assert not write_watching(file, "a = 1\n")
+    assert not write_new(file, "a = 1\n")
     assert (file.stat().st_ino, file.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
 
 
@@ -96,7 +96,7 @@ def test_another_file_is_never_overwritten(present: bytes, tmp_path: Path) -> No
     file = tmp_path / "watch.toml"
     file.write_bytes(present)
     with pytest.raises(SetupError, match=r"watch\.toml: exists, with other content: name another file"):
-        write_watching(file, "a = 1\n")
+        write_new(file, "a = 1\n")
     assert file.read_bytes() == present
     assert list(tmp_path.iterdir()) == [file]
 
@@ -111,7 +111,7 @@ def test_a_file_that_appears_meanwhile_is_not_overwritten(tmp_path: Path, monkey
 
     monkeypatch.setattr(room.os, "link", late)  # type: ignore[attr-defined]
     with pytest.raises(SetupError, match="exists, with other content"):
-        write_watching(file, "a = 1\n")
+        write_new(file, "a = 1\n")
     assert file.read_text("utf-8") == "theirs"
     assert list(tmp_path.iterdir()) == [file]
 
@@ -120,5 +120,5 @@ def test_a_file_that_appears_meanwhile_is_not_overwritten(tmp_path: Path, monkey
 def test_a_place_that_cannot_be_written_is_named(name: str, tmp_path: Path) -> None:
     """With the reason of the operating system."""
     with pytest.raises(SetupError, match="cannot be written: "):
-        write_watching(tmp_path / name, "a = 1\n")
+        write_new(tmp_path / name, "a = 1\n")
     assert not list(tmp_path.iterdir())
