@@ -1,9 +1,9 @@
-"""A VPC that is as expected, in AWS's mock: the template applied, and what a template cannot do done by hand."""
+"""A VPC that is as expected, in AWS's mock: the stack deployed, and what CloudFormation cannot do done by hand."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import boto3
@@ -11,22 +11,25 @@ from botocore.exceptions import ClientError
 
 from flowaudit.config import Setup
 from flowaudit.posture import Expected, Live, Result, Status, audit, read
-from flowaudit.posture.live import Files
+from flowaudit.setup import to_json
 from flowaudit.setup.expecting import expected
-from tests.setup.cloud import REGION, Cloud
-from tests.setup.policies import ACCOUNT, resolved
-from tests.setup.wishes import document, of_type, setup
+from flowaudit.simulate.cloudformation import Engine
+from tests.setup.wishes import made, setup
 
-PARQUET = Files("parquet", hive=True, hourly=True)
+ACCOUNT, REGION = "123456789012", "us-east-1"
 
 
 @dataclass
 class Deployed:
-    """The cloud, the section that it was made from, and the outputs of its stack."""
+    """The section, the outputs of its stack, the ids of its resources by their names in the template, and clients."""
 
-    cloud: Cloud
     setup: Setup
+    engine: Engine
     outputs: dict[str, str]
+    names: Mapping[str, str]
+    ec2: Any = field(default_factory=lambda: boto3.client("ec2", REGION))
+    s3: Any = field(default_factory=lambda: boto3.client("s3", REGION))
+    logs: Any = field(default_factory=lambda: boto3.client("logs", REGION))
 
     @property
     def expected(self) -> Expected:
@@ -34,11 +37,8 @@ class Deployed:
         return expected(self.setup, self.outputs)
 
     def live(self, refused: tuple[str, ...] = ()) -> Live:
-        """Return the VPC as it is read; moto forgets how flow logs write files, so that it is put in here."""
-        found = read(ACCOUNT, REGION, lambda service: Refusing(boto3.client(service, REGION), refused), self.expected)
-        if isinstance(found.files, dict):
-            return replace(found, files=dict.fromkeys(found.files, PARQUET))
-        return found
+        """Return the VPC as it is read."""
+        return read(ACCOUNT, REGION, lambda service: Refusing(boto3.client(service, REGION), refused), self.expected)
 
     def results(self, refused: tuple[str, ...] = ()) -> list[Result]:
         """Return the results of every check, but those that do not apply."""
@@ -50,7 +50,7 @@ class Deployed:
 
     def __getitem__(self, name: str) -> str:
         """The id of a resource by its name in the template."""
-        return self.cloud.names[name]
+        return self.names[name]
 
 
 class Refusing:
@@ -82,39 +82,39 @@ class Refusing:
 
 
 def deployed(**wish: Any) -> Deployed:
-    """Return the cloud of these keys, as `setup verify` expects it: with the default security group's rules removed."""
-    cloud = Cloud()
-    lists = cloud.ec2.describe_managed_prefix_lists()["PrefixLists"]
-    (prefix_list,) = [each["PrefixListId"] for each in lists if each["PrefixListName"] == f"com.amazonaws.{REGION}.s3"]
-    template = document(**wish)
-    cloud.apply(template, {"S3PrefixListId": prefix_list})
-    complete(cloud, template)
-    outputs = {name: resolved(each["Value"], cloud.names) for name, each in template["Outputs"].items()}
-    made = Deployed(cloud, setup(**wish), outputs)
-    close_default_group(cloud, made["Vpc"])
-    return made
+    """Return the VPC of these keys as verify expects it: with the default security group's rules removed."""
+    it = fresh(**wish)
+    filters = [{"Name": "vpc-id", "Values": [it["Vpc"]]}, {"Name": "group-name", "Values": ["default"]}]
+    (group,) = it.ec2.describe_security_groups(Filters=filters)["SecurityGroups"]
+    it.ec2.revoke_security_group_egress(GroupId=group["GroupId"], IpPermissions=group["IpPermissionsEgress"])
+    return it
 
 
-def complete(cloud: Cloud, template: dict[str, Any]) -> None:
-    """Set the properties that Cloud leaves out."""
-    for name in of_type(template, "AWS::EC2::Subnet"):
-        cloud.ec2.modify_subnet_attribute(SubnetId=cloud.names[name], MapPublicIpOnLaunch={"Value": False})
-    if "FlowLogBucket" not in cloud.names:
-        return
-    properties, bucket = template["Resources"]["FlowLogBucket"]["Properties"], cloud.names["FlowLogBucket"]
-    cloud.s3.put_bucket_ownership_controls(Bucket=bucket, OwnershipControls=properties["OwnershipControls"])
-    (rule,) = properties["BucketEncryption"]["ServerSideEncryptionConfiguration"]
-    rule = {"ApplyServerSideEncryptionByDefault": rule["ServerSideEncryptionByDefault"]}
-    cloud.s3.put_bucket_encryption(Bucket=bucket, ServerSideEncryptionConfiguration={"Rules": [rule]})
+def fresh(**wish: Any) -> Deployed:
+    """Return the VPC of these keys as CloudFormation leaves it; buckets that get a policy are there before."""
+    wanted, engine = setup(**wish), Engine(boto3.client)
+    if wanted.bucket_policy.enabled:
+        for name in (*wanted.buckets.read_only, *wanted.buckets.read_write):
+            boto3.client("s3", REGION).create_bucket(Bucket=name)
+    named = {"StackName": wanted.name, "ChangeSetName": "first"}
+    change_set = {
+        "ChangeSetType": "CREATE",
+        "TemplateBody": to_json(made(**wish)),
+        "Parameters": [{"ParameterKey": "S3PrefixListId", "ParameterValue": prefix_list()}],
+        "Capabilities": ["CAPABILITY_IAM"],
+    }
+    engine.ask("CreateChangeSet", named | change_set, REGION)
+    engine.ask("ExecuteChangeSet", named, REGION)
+    engine.join()
+    (stack,) = engine.ask("DescribeStacks", named, REGION)["Stacks"]
+    assert stack["StackStatus"] == "CREATE_COMPLETE"
+    outputs = {each["OutputKey"]: each["OutputValue"] for each in stack["Outputs"]}
+    resources = engine.ask("DescribeStackResources", named, REGION)["StackResources"]
+    names = {each["LogicalResourceId"]: each["PhysicalResourceId"] for each in resources}
+    return Deployed(wanted, engine, outputs, names)
 
 
-def close_default_group(cloud: Cloud, vpc: str) -> None:
-    """Remove the rules of the default security group, by hand."""
-    filters = [{"Name": "vpc-id", "Values": [vpc]}, {"Name": "group-name", "Values": ["default"]}]
-    (group,) = cloud.ec2.describe_security_groups(Filters=filters)["SecurityGroups"]
-    for key, revoke in (
-        ("IpPermissions", cloud.ec2.revoke_security_group_ingress),
-        ("IpPermissionsEgress", cloud.ec2.revoke_security_group_egress),
-    ):
-        if group[key]:
-            revoke(GroupId=group["GroupId"], IpPermissions=group[key])
+def prefix_list() -> str:
+    """Return the id of the prefix list of S3."""
+    lists = boto3.client("ec2", REGION).describe_managed_prefix_lists()["PrefixLists"]
+    return next(each["PrefixListId"] for each in lists if each["PrefixListName"] == f"com.amazonaws.{REGION}.s3")

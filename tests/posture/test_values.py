@@ -16,9 +16,7 @@ from flowaudit.posture import Expected, Live, Result, Status, audit, read
 from flowaudit.posture.live import Files
 from flowaudit.posture.model import Missing
 from flowaudit.topology import Route, SecurityGroupRule
-from tests.posture.clouds import Deployed, deployed
-from tests.setup.cloud import REGION
-from tests.setup.policies import ACCOUNT
+from tests.posture.clouds import ACCOUNT, REGION, Deployed, deployed
 
 IGW = "igw-0123456789abcdef0"
 
@@ -285,10 +283,8 @@ def test_a_policy_that_cannot_be_evaluated_is_unknown(isolated: Case, text: str)
 
 
 def rules(live: Live, name: str, *, only: tuple[SecurityGroupRule, ...]) -> Live:
-    """Return the VPC with other rules of the security groups whose name begins so."""
-    groups = (
-        replace(each, rules=only) if each.name.startswith(name) else each for each in live.network.security_groups
-    )
+    """Return the VPC with other rules of the security groups with this in their name."""
+    groups = (replace(each, rules=only) if name in each.name else each for each in live.network.security_groups)
     return changed(live, security_groups=tuple(groups))
 
 
@@ -420,6 +416,6 @@ def test_several_changes_are_all_told() -> None:
 
 def _disassociate(it: Deployed) -> None:
     filters = [{"Name": "association.subnet-id", "Values": [it["PrivateSubnet1"]]}]
-    (table,) = it.cloud.ec2.describe_route_tables(Filters=filters)["RouteTables"]
+    (table,) = it.ec2.describe_route_tables(Filters=filters)["RouteTables"]
     (association,) = [each for each in table["Associations"] if each.get("SubnetId") == it["PrivateSubnet1"]]
-    it.cloud.ec2.disassociate_route_table(AssociationId=association["RouteTableAssociationId"])
+    it.ec2.disassociate_route_table(AssociationId=association["RouteTableAssociationId"])
