@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeAlias
 
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
 
 from flowaudit.errors import SetupError
-from flowaudit.setup.reasons import missing_action
+from flowaudit.setup.permissions import missing_action
 
 Client: TypeAlias = Any
 """A boto3 client: made at run time, so there is no type."""
@@ -28,8 +29,9 @@ class Calls:
             if gone is not None and gone(error):
                 return None
             raise SetupError(self._words(operation, error)) from error
-        except BotoCoreError as error:
-            raise SetupError(f"{self._named(operation)} failed: {error}") from error
+        except (BotoCoreError, ResponseParserError) as error:  # a proxy may answer in AWS's place
+            message = " ".join(str(error).split())
+            raise SetupError(f"{self._named(operation)} failed: {message}") from error
 
     def each(
         self,
@@ -51,7 +53,7 @@ class Calls:
         return list(self.each(operation, key, **params))
 
     def _words(self, operation: str, error: ClientError) -> str:
-        if action := missing_action(error, self._client.meta.service_model.signing_name):
+        if action := missing_action(error):
             return f"{self._named(operation)} is denied: the permission {action} is missing: add it to the policy"
         detail = error.response.get("Error", {})
         return f"{self._named(operation)} failed: {detail.get('Code', '')}: {detail.get('Message', error)}"

@@ -130,7 +130,7 @@ def _properties(details: Sequence[Mapping[str, Any]]) -> Iterator[Property]:
             path=path.removeprefix("/Properties/"),
             before=drift.get("ActualValue", "") if drift else target.get("BeforeValue", ""),
             after=target.get("AfterValue", ""),
-            by_hand=drift is not None or target.get("BeforeValueFrom") == "ACTUAL_STATE",
+            by_hand=drift is not None,
             deployed=drift.get("PreviousValue", "") if drift else "",
             requires_recreation=target.get("RequiresRecreation", "Never") != "Never",
         )

@@ -201,7 +201,9 @@ class Stack:
 
     def _described(self, arn: str, stack_id: str) -> ChangeSet | None:
         pause = _Pause(self._patience, f"change set {arn} is not ready")
-        while (answer := self._calls.one("describe_change_set", ChangeSetName=arn))["Status"].endswith(("_PENDING", "_IN_PROGRESS")):
+        while (answer := self._calls.one("describe_change_set", ChangeSetName=arn))["Status"].endswith(
+            ("_PENDING", "_IN_PROGRESS")
+        ):
             pause()
         if answer["Status"] == "FAILED":
             reason = answer.get("StatusReason", "")

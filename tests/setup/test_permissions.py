@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from fnmatch import fnmatch
+from pathlib import Path
 from string import hexdigits
 from typing import Any
 
@@ -15,6 +17,7 @@ from botocore.session import Session
 from botocore.stub import Stubber
 from moto import mock_aws
 
+from flowaudit.config import load
 from flowaudit.inventory.asking import Asker, action
 from flowaudit.inventory.workloads.kinds import KINDS
 from flowaudit.setup.handlers import HANDLERS
@@ -182,6 +185,41 @@ def test_render_needs_nothing() -> None:
     """There is no policy of a verb without calls."""
     with pytest.raises(KeyError):
         permissions(setup(), "render")
+
+
+# --- docs/setup.md ---
+
+DOCS = Path(__file__).parents[2] / "docs"
+OPTIONS: dict[str, dict[str, Any]] = {
+    "guardrail": {"guardrail": True},
+    "flow_logs.destination": {"flow_logs": {"destination": "cloud-watch-logs"}},
+    "block_public_access": {"block_public_access": "block-ingress"},
+    "encryption_controls": {"encryption_controls": "monitor"},
+}
+"""Options that add actions, by their key."""
+
+
+def added(option: dict[str, Any]) -> set[str]:
+    """The actions that apply needs with an option, and without it not."""
+    return allowed("apply", profile="nat", **option) - allowed("apply", profile="nat")
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_the_files_are_up_to_date(verb: str) -> None:
+    """The policies of profile nat; to write one again: `json.dumps(permissions(setup, verb), indent=2)`."""
+    wanted = permissions(load(DOCS / "setup" / "nat.toml", {}).setup, verb)
+    assert (DOCS / "setup" / "permissions" / f"{verb}.json").read_text("utf-8") == json.dumps(wanted, indent=2) + "\n"
+
+
+def test_the_page_has_what_options_add() -> None:
+    """A row for each, with all of the actions and no other; and a link to each verb's file."""
+    page = (DOCS / "setup.md").read_text("utf-8")
+    section = page.partition("## Permissions\n")[2].partition("\n## ")[0]
+    rows = dict(re.findall(r"^\| `([a-z_.]+)` \| (`\w+:.*) \|$", section, re.MULTILINE))
+    assert {key: set(re.findall(r"`(\w+:\w+)`", cell)) for key, cell in rows.items()} == {
+        key: added(option) for key, option in OPTIONS.items()
+    }
+    assert sorted(re.findall(r"\]\(setup/permissions/(\w+)\.json\)", section)) == VERBS
 
 
 # --- flowaudit's own calls ---

@@ -38,7 +38,7 @@ FRESH = timedelta(seconds=30)
 def demo(*, once: bool, destroy: bool = False, listen: str | None = None, fresh: timedelta = FRESH) -> int:
     """Show the main job and return an exit code: 3 if what was found is not what was planted.
 
-    `destroy` deletes the VPC at the end, as `setup destroy` does. `listen` is the address of metrics and health; without
+    `destroy` deletes the VPC at the end. `listen` is the address of metrics and health; without
     it a free port of the loopback. `fresh` is the interval at which flow logs with fresh traffic are written, and
     searched for leaks. Raises ConfigError where `listen` is no address, or the emulated cloud is not installed.
     """
@@ -47,9 +47,7 @@ def demo(*, once: bool, destroy: bool = False, listen: str | None = None, fresh:
     configure(logging.ERROR)  # what the mock lacks is no news
     with emulated():
         stage = Stage(Path(mkdtemp(prefix="flowaudit-demo-")))
-        console.print(
-            "[bold]1[/] a private VPC by [bold]flowaudit setup apply[/], in AWS's mock inside this process"
-        )
+        console.print("[bold]1[/] a private VPC by [bold]flowaudit setup apply[/], in AWS's mock in this process")
         story.provisioned(console, stage.apply())
         cloud = stage.populate()
         story.mistakes(console, cloud, stage.drift())

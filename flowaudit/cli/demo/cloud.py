@@ -31,6 +31,7 @@ def emulated() -> Iterator[None]:
         from moto.server import ThreadedMotoServer
 
         from flowaudit.simulate import cloudformation
+        from flowaudit.simulate.lacking import complete_moto
     except ImportError as error:
         message = (
             f"the demo needs AWS's mock, and {error.name} is not installed: install flowaudit with the extra demo, "
@@ -38,6 +39,7 @@ def emulated() -> Iterator[None]:
         )
         raise ConfigError(message) from error
     logging.getLogger("werkzeug").setLevel(logging.CRITICAL)  # what the mock lacks, it says in tracebacks
+    complete_moto()
     server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
@@ -56,7 +58,7 @@ def emulated() -> Iterator[None]:
         "no_proxy": host,
     }
     try:
-        with cloudformation.serve(client) as url:
+        with cloudformation.serve(cloudformation.Engine(client)) as url:
             os.environ["AWS_ENDPOINT_URL_CLOUDFORMATION"] = url
             yield
     finally:

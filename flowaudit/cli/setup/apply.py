@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from flowaudit.cli.output import say
-from flowaudit.cli.setup.wanted import confirmed, follow, show_plan, show_vpc_config, wanted
+from flowaudit.cli.setup.wanted import confirmed, follow, plan_lines, show_vpc_config, wanted
 
 YesOption = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 
@@ -29,8 +29,10 @@ def apply(
 
     want = wanted(ctx)
     found = is_ready(want.stack.find(), want.setup.name)
+    want.show_telemetry_rules(found.outputs if found else {})
     with want.proposed(found) as (change_set, changes):
-        show_plan(changes)
+        for line in plan_lines(changes):
+            say(line)
         if change_set is not None:
             if not confirmed(f"Apply this to stack {want.setup.name} in {want.setup.region}?", yes=yes):
                 say("nothing was changed")
@@ -39,8 +41,8 @@ def apply(
     outputs = want.found().outputs
     show_vpc_config(outputs)
     if watch_config is not None:
-        from flowaudit.setup.watching import watching, write_watching
+        from flowaudit.setup.watching import watching, write_new
 
-        write_watching(watch_config, watching(want.setup, outputs))
+        write_new(watch_config, watching(want.setup, outputs))
         say(f"{watch_config}: run flowaudit --config {watch_config} run")
     say("next: flowaudit setup verify")

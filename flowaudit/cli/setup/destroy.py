@@ -72,12 +72,11 @@ def _check(want: Wanted, found: Found) -> None:
 
 def _remaining(want: Wanted, resources: Sequence[StackResource], rules: Rules) -> Remaining:
     """Return what is still in the VPC; raises SetupError where anything of it is in use, or cannot be seen."""
-    from flowaudit.inventory.asking import Asker
     from flowaudit.setup.interfaces import remaining, stack_network
     from flowaudit.setup.refusing import refusal
 
     network = stack_network(want.setup, ((each.type, each.physical_id) for each in resources))
-    left = remaining(Asker(want.account, want.setup.region, want.client), network, rules, datetime.now(UTC))
+    left = remaining(want.asker(), network, rules, datetime.now(UTC))
     if why := refusal(left):
         raise SetupError(why)
     return left

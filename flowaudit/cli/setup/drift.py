@@ -6,7 +6,7 @@ import typer
 
 from flowaudit.cli.output import count, say
 from flowaudit.cli.setup.plan import PlanFormat, PlanFormatOption
-from flowaudit.cli.setup.wanted import plan_rows, show_drift, wanted
+from flowaudit.cli.setup.wanted import drift_lines, plan_rows, wanted
 from flowaudit.formats import json_text
 
 DRIFTED = 1
@@ -31,11 +31,12 @@ def drift(ctx: typer.Context, format: PlanFormatOption = PlanFormat.TEXT) -> Non
     if format is PlanFormat.JSON:
         print(json_text(plan_rows(changes)))
     else:
-        show_drift(drifted)
+        for line in drift_lines(drifted):
+            print(line)
         if changes.unchecked:
-            say(f"not compared, as CloudFormation cannot: {', '.join(changes.unchecked)}")
+            print(f"not compared, as CloudFormation cannot: {', '.join(changes.unchecked)}")
         compared = len(changes.changes) + len(changes.kept) - len(changes.unchecked)
-        say(f"{count(compared, 'resource')} compared, {len(drifted)} changed by hand")
+        print(f"{count(compared, 'resource')} compared, {len(drifted)} changed by hand")
         if drifted:
             say("next: flowaudit setup apply changes them back")
     if drifted:

@@ -7,8 +7,7 @@ from typing import Annotated
 
 import typer
 
-from flowaudit.cli.output import say
-from flowaudit.cli.setup.wanted import plan_rows, show_plan, wanted
+from flowaudit.cli.setup.wanted import plan_lines, plan_rows, wanted
 from flowaudit.formats import json_text
 
 
@@ -31,10 +30,12 @@ def plan(ctx: typer.Context, format: PlanFormatOption = PlanFormat.TEXT) -> None
 
     want = wanted(ctx)
     found = is_ready(want.stack.find(), want.setup.name)
+    want.show_telemetry_rules(found.outputs if found else {})
     with want.proposed(found) as (_, changes):
         if format is PlanFormat.JSON:
             print(json_text(plan_rows(changes)))
         else:
             status = found.status if found and found.is_deployed else "new"
-            say(f"stack {want.setup.name} in {want.setup.region}, {status}:")
-            show_plan(changes)
+            print(f"stack {want.setup.name} in {want.setup.region}, {status}:")
+            for line in plan_lines(changes):
+                print(line)

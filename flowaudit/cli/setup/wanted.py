@@ -6,7 +6,8 @@ import json
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -17,6 +18,7 @@ from flowaudit.errors import ConfigError, SetupError
 
 if TYPE_CHECKING:
     from flowaudit.config import Setup
+    from flowaudit.inventory.asking import Asker
     from flowaudit.setup.plan import Change, Plan, Property
     from flowaudit.setup.stack import ChangeSet, Event, Found, Stack
     from flowaudit.setup.template import Template
@@ -33,12 +35,17 @@ class Wanted:
     setup: Setup
     template: Template
     stack: Stack
+    _clients: dict[str, Any] = field(default_factory=dict)
+    _lock: Lock = field(default_factory=Lock)
 
     def client(self, service: str) -> Any:  # noqa: ANN401  boto3's clients are made at run time
-        """Return a boto3 client in the region of the VPC."""
+        """Return the boto3 client of a service in the region of the VPC; safe to call from several threads."""
         from flowaudit.app import client
 
-        return client(service, self.setup.region)
+        with self._lock:
+            if service not in self._clients:
+                self._clients[service] = client(service, self.setup.region)
+            return self._clients[service]
 
     @property
     def account(self) -> str:
@@ -59,6 +66,19 @@ class Wanted:
         if found is None or not found.is_deployed:
             raise SetupError(f"there is no stack {self.setup.name} in {self.setup.region}: run flowaudit setup apply")
         return found
+
+    def asker(self) -> Asker:
+        """Return an asker of the account's region; raises ConfigError where the account is unknown."""
+        from flowaudit.inventory.asking import Asker
+
+        return Asker(self.account, self.setup.region, self.client)
+
+    def show_telemetry_rules(self, outputs: Mapping[str, str]) -> None:
+        """Print which telemetry rules of CloudWatch make flow logs beside that of the stack."""
+        from flowaudit.setup.telemetry import in_words, telemetry
+
+        if words := in_words(telemetry(self.asker()), outputs.get("VpcId") or self.setup.existing_vpc.id or "VPC-ID"):
+            say(words)
 
     @contextmanager
     def proposed(self, found: Found | None) -> Iterator[tuple[ChangeSet | None, Plan]]:
@@ -85,16 +105,16 @@ def wanted(ctx: typer.Context) -> Wanted:
 # --- a plan -----------------------------------------------------------------------------------------------------------
 
 
-def show_plan(plan: Plan) -> None:
-    """Print a plan: a line for each resource, its properties below it, what to know, and the counts."""
+def plan_lines(plan: Plan) -> Iterator[str]:
+    """Yield the lines of a plan: one for each resource, its properties below it, what to know, and the counts."""
     width = max((len(each.logical_id) for each in plan.changes), default=0)
     for change in plan.changes:
-        _show_change(change, width)
+        yield from _change_lines(change, width)
     for line in plan.warnings:
-        say(f"warning: {line}")
+        yield f"warning: {line}"
     if plan.unchecked:
-        say(f"not compared with what is there, as CloudFormation cannot: {', '.join(plan.unchecked)}")
-    say(counts(plan))
+        yield f"not compared with what is there, as CloudFormation cannot: {', '.join(plan.unchecked)}"
+    yield counts(plan)
 
 
 def counts(plan: Plan) -> str:
@@ -108,17 +128,16 @@ def counts(plan: Plan) -> str:
     return ", ".join(said) + (f"; {by_hand} changed by hand" if by_hand else "")
 
 
-def _show_change(change: Change, width: int) -> None:
+def _change_lines(change: Change, width: int) -> Iterator[str]:
     name = f"{change.logical_id:<{width}}  {change.type}  {change.physical_id}".rstrip()
-    print(f"{SIGNS[change.action]} {change.action:<11} {name}")
+    yield f"{SIGNS[change.action]} {change.action:<11} {name}"
     if change.gone:
-        print("    was deleted by hand")
+        yield "    was deleted by hand"
     for each in change.properties:
-        for line in property_lines(each):
-            print(f"    {line}")
+        yield from (f"    {line}" for line in _property_lines(each))
 
 
-def property_lines(each: Property) -> Iterator[str]:
+def _property_lines(each: Property) -> Iterator[str]:
     """Yield the lines that show a property: its values, and where it was changed by hand."""
     yield f"{each.path}{' (replaces the resource)' if each.requires_recreation else ''}"
     if each.by_hand:
@@ -136,15 +155,15 @@ def _short(value: str) -> str:
     return text if len(text) <= WIDEST_VALUE else f"{text[:WIDEST_VALUE]} …"
 
 
-def show_drift(changes: Iterable[Change]) -> None:
-    """Print what was changed by hand: a line for each resource, its properties below it."""
+def drift_lines(changes: Iterable[Change]) -> Iterator[str]:
+    """Yield what was changed by hand: a line for each resource, its properties below it."""
     for change in changes:
-        print(f"{change.logical_id}  {change.type}  {change.physical_id}{'  was deleted' if change.gone else ''}")
+        yield f"{change.logical_id}  {change.type}  {change.physical_id}{'  was deleted' if change.gone else ''}"
         for each in change.properties:
             if each.by_hand:
-                print(f"    {each.path}")
-                print(f"      deployed:  {_short(each.deployed)}")
-                print(f"      by hand:   {_short(each.before)}")
+                yield f"    {each.path}"
+                yield f"      deployed:  {_short(each.deployed)}"
+                yield f"      by hand:   {_short(each.before)}"
 
 
 def plan_rows(plan: Plan) -> dict[str, Any]:

@@ -18,6 +18,10 @@ _SCOPE = re.compile(r"Credential=[^/]+/\d+/([^/]+)/")
 _MODEL = get_service_model("cloudformation")
 
 
+class _Refusal(ServiceException):
+    """A refusal as moto's serializer takes it: from moto's own package it would look for the service `core`."""
+
+
 class Api:
     """The WSGI application in front of an engine."""
 
@@ -40,7 +44,7 @@ class Api:
             asked = QueryParser(operation).parse({"values": request.form})  # type: ignore[typeddict-item]
             result = self.engine.ask(action, asked, self._region(request))
         except Refused as refused:
-            result = ServiceException(refused.code, refused.message)
+            result = _Refusal(refused.code, refused.message)
         told = QuerySerializer(operation).serialize(result)
         return Response(told["body"], told["status_code"], told["headers"])
 
