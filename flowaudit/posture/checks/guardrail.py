@@ -41,5 +41,10 @@ def _requests(actions: tuple[str, ...], keys: Mapping[str, Sequence[str]]) -> li
 
 
 CHECKS = (
-    Check("guardrail", "G22 Configure a Model for Amazon VPC Access", "Guardrail denies SageMaker outside", _guardrail),
+    Check(
+        "guardrail",
+        "G22 Configure a Model for Amazon VPC Access",
+        "Guardrail denies SageMaker resources outside the VPC",
+        _guardrail,
+    ),
 )

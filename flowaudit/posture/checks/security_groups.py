@@ -87,7 +87,7 @@ def _workloads(expected: Expected, live: Live) -> Iterator[Property]:
 
 
 def _endpoint_rules(expected: Expected, live: Live) -> Iterator[Property]:
-    if expected.reach is None or not expected.services:
+    if expected.reach is None or not expected.services or not expected.workload_groups:
         return
     known = live.security_groups
     for each in _endpoint_groups(expected, live):
