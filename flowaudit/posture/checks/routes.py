@@ -1,0 +1,109 @@
+"""Where the route tables of the workloads' subnets lead."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterator
+
+from flowaudit.posture.checks.subnets import workloads_subnets
+from flowaudit.posture.live import Live
+from flowaudit.posture.model import Check, Expected, Property, compared
+from flowaudit.topology import Route, RouteTable
+
+INTERNET_GATEWAYS = ("igw-", "eigw-", "cagw-")
+"""Targets that give a subnet a direct path to the internet."""
+GUIDE = "G11 Configure Your Private VPC for Amazon SageMaker Hosting"
+
+
+def tables(expected: Expected, live: Live) -> Iterator[RouteTable]:
+    """Yield each route table that subnets of workloads use, the main one among them, once; raises Unseen."""
+    found = live.route_tables
+    used = dict.fromkeys(each.route_table_id for each in workloads_subnets(expected, live))
+    for each in used:
+        if each in found:
+            yield found[each]
+
+
+def leads_out(route: Route) -> bool:
+    """Return whether a route is for public addresses."""
+    try:
+        return not ipaddress.ip_network(route.destination).is_private
+    except ValueError:
+        return False  # a prefix list: what is in it has its own check, if it is S3's
+
+
+def _association(expected: Expected, live: Live) -> Iterator[Property]:
+    live.need("route_tables")
+    for each in workloads_subnets(expected, live):
+        if not each.route_table_id:
+            yield compared(each.subnet_id, "route table", "its own", "none", ok=False)
+        elif expected.own_route_tables:
+            yield compared(
+                each.subnet_id,
+                "route table",
+                "its own",
+                each.route_table_id if each.explicit else f"{each.route_table_id}, the main route table",
+                ok=each.explicit,
+                why="a route that is added to the main route table is also the subnet's",
+            )
+
+
+def _no_internet_gateway(expected: Expected, live: Live) -> Iterator[Property]:
+    if expected.internet is None:
+        return
+    for table in tables(expected, live):
+        wrong = [each for each in table.routes if each.target.startswith(INTERNET_GATEWAYS)]
+        yield compared(table.route_table_id, "routes to internet gateways", "none", _said(wrong), ok=not wrong)
+
+
+def _default_routes(expected: Expected, live: Live) -> Iterator[Property]:
+    if expected.internet is None:
+        return
+    for table in tables(expected, live):
+        out = [
+            each
+            for each in table.routes
+            if leads_out(each) and each.target != "local" and not each.target.startswith(("vpce-", *INTERNET_GATEWAYS))
+        ]
+        over_nat = [each for each in out if each.target.startswith("nat-")]
+        if expected.internet == "none":
+            yield compared(table.route_table_id, "routes to public addresses", "none", _said(out), ok=not out)
+        else:
+            whole = any(each.destination == "0.0.0.0/0" and each.state == "active" for each in over_nat)
+            yield compared(
+                table.route_table_id,
+                "routes to public addresses",
+                "0.0.0.0/0 to a NAT gateway only",
+                _said(out),
+                ok=whole and over_nat == out,
+            )
+
+
+def _no_blackhole(expected: Expected, live: Live) -> Iterator[Property]:
+    for table in tables(expected, live):
+        lost = [each for each in table.routes if each.state == "blackhole"]
+        yield compared(
+            table.route_table_id,
+            "routes without target",
+            "none",
+            _said(lost),
+            ok=not lost,
+            why="the target is gone: packets are dropped",
+        )
+
+
+def _said(routes: list[Route]) -> str:
+    return ", ".join(f"{each.destination} to {each.target or each.state}" for each in routes) or "none"
+
+
+CHECKS = (
+    Check("route-table", GUIDE, "Subnet has a route table of its own", _association),
+    Check("internet-gateway-route", GUIDE, "Route table has no route to an internet gateway", _no_internet_gateway),
+    Check(
+        "default-route",
+        "G13 Connect Resources Outside Your VPC",
+        "Route table leads to the internet over NAT only, or not at all",
+        _default_routes,
+    ),
+    Check("blackhole-route", GUIDE, "Each route has its target", _no_blackhole),
+)
