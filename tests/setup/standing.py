@@ -11,7 +11,7 @@ from flowaudit.inventory.asking import Asker
 from flowaudit.inventory.attribution import Rules
 from flowaudit.setup.interfaces import Remaining, StackNetwork, remaining, stack_network
 from tests.sagemaker import NOW, Wire
-from tests.setup.cloud import REGION, Cloud
+from tests.setup.applied import REGION, Cloud, applied
 from tests.setup.policies import ACCOUNT
 from tests.setup.wishes import NO_ENDPOINTS, document, setup
 
@@ -65,7 +65,5 @@ class Vpc:
 
 def with_nat() -> Vpc:
     """Make a stack of profile nat with one NAT gateway and one interface endpoint."""
-    endpoints = {**NO_ENDPOINTS, "logs": True}
-    cloud, template = Cloud(), document(profile="nat", nat="single", interface_endpoints=endpoints)
-    cloud.apply(template, {"S3PrefixListId": "pl-63a5400a"})
-    return Vpc(cloud, template)
+    wish = {"profile": "nat", "nat": "single", "interface_endpoints": {**NO_ENDPOINTS, "logs": True}}
+    return Vpc(applied(**wish), document(**wish))

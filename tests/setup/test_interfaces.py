@@ -28,7 +28,7 @@ from flowaudit.setup.interfaces import (
 from flowaudit.setup.refusing import STOP, kept, refusal
 from flowaudit.topology import Interface, Owner
 from tests.sagemaker import DOMAIN, MADE, Refusal, arn, item, mount, stands
-from tests.setup.cloud import REGION
+from tests.setup.applied import REGION
 from tests.setup.policies import ACCOUNT
 from tests.setup.standing import Vpc, with_nat
 from tests.setup.wishes import EXISTING, setup

@@ -12,7 +12,6 @@ from flowaudit.cli.options import config_of
 from flowaudit.cli.output import count, say
 
 
-
 class TemplateFormat(StrEnum):
     """Format of a template."""
 
