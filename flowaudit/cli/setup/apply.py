@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from flowaudit.cli.output import say
-from flowaudit.cli.setup.wanted import confirmed, follow, plan_lines, show_vpc_config, wanted
+from flowaudit.cli.output import count, say
+from flowaudit.cli.setup.wanted import Wanted, confirmed, follow, plan_lines, show_vpc_config, wanted
 
 YesOption = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 
@@ -39,6 +40,7 @@ def apply(
                 raise typer.Exit(1)
             follow(want.stack.execute(change_set))
     outputs = want.found().outputs
+    _remove_default_rules(want, outputs)
     show_vpc_config(outputs)
     if watch_config is not None:
         from flowaudit.setup.watching import watching, write_new
@@ -46,3 +48,11 @@ def apply(
         write_new(watch_config, watching(want.setup, outputs))
         say(f"{watch_config}: run flowaudit --config {watch_config} run")
     say("next: flowaudit setup verify")
+
+
+def _remove_default_rules(want: Wanted, outputs: Mapping[str, str]) -> None:
+    """Remove the rules of the default security group of a VPC that is the stack's own."""
+    from flowaudit.setup.default_group import remove_default_rules
+
+    if not want.setup.existing_vpc.id and (removed := remove_default_rules(want.client("ec2"), outputs["VpcId"])):
+        say(f"{count(removed, 'rule')} of the default security group removed, which CloudFormation cannot do")
