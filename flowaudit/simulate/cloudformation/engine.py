@@ -106,8 +106,6 @@ class Engine:
         )
         stack = self._find(name, region)
         if kind == "CREATE":
-            if request.get("OnStackFailure") and request.get("DeploymentMode"):
-                raise invalid("DeploymentMode REVERT_DRIFT is not supported for change set type CREATE")
             stack = stack or Stack(name, f"arn:aws:cloudformation:{region}:{self.account}:stack/{name}/{uuid4()}")
             if stack.status != "REVIEW_IN_PROGRESS":
                 raise invalid(

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from urllib.request import Request, urlopen
 
 import pytest
-import requests
 from moto.server import ThreadedMotoServer
 
 from flowaudit.simulate.cloudformation import serve
@@ -27,7 +27,7 @@ def road(moto: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Road]:
     """Return an empty cloud with the stand-in, and its clients."""
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "testing")
-    requests.post(f"{moto}/moto-api/reset", timeout=10)
+    urlopen(Request(f"{moto}/moto-api/reset", method="POST"), timeout=10).close()
     road = Road(moto)
     with serve(road.engine) as url:
         monkeypatch.setenv("AWS_ENDPOINT_URL_CLOUDFORMATION", url)

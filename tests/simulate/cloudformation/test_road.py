@@ -122,6 +122,24 @@ def test_a_large_template_comes_from_s3(road: Road) -> None:
     assert road.wait(made_of_it["StackId"])["StackStatus"] == "CREATE_COMPLETE"
 
 
+def test_interfaces_are_those_of_their_service(road: Road) -> None:
+    """Endpoints have one in each subnet with their group, NAT gateways one without a group; moto has no types."""
+    road.create({"profile": "nat"})
+    ids = road.ids()
+    found = road.ec2.describe_network_interfaces()["NetworkInterfaces"]
+    endpoints = [each for each in found if each["InterfaceType"] == "vpc_endpoint"]
+    gateways = [each for each in found if each["InterfaceType"] == "nat_gateway"]
+    assert len(endpoints) + len(gateways) == len(found)
+    of_sts = [each for each in endpoints if each["Description"] == f"VPC Endpoint Interface {ids['StsEndpoint']}"]
+    assert {each["SubnetId"] for each in of_sts} == {ids["PrivateSubnet1"], ids["PrivateSubnet2"]}
+    assert {each["Groups"][0]["GroupId"] for each in endpoints} == {ids["EndpointSecurityGroup"]}
+    assert {(each["SubnetId"], *each["Groups"]) for each in gateways} == {
+        (ids["PublicSubnet1"],),
+        (ids["PublicSubnet2"],),
+    }
+    assert all(each["Status"] == "in-use" for each in found)
+
+
 def test_stacks_of_two_clients_do_not_meet(road: Road) -> None:
     """Two stacks are made at the same time, each with a VPC of its own; another Region knows neither."""
     road.engine.delay = 0.01

@@ -110,5 +110,6 @@ class Endpoint(Ec2Kind):
         for each in endpoint.network_interface_ids:
             interface = cloud.moto.enis[each]
             interface.interface_type, interface.requester_managed = "vpc_endpoint", True
+            interface.status = "in-use"
             interface.description = f"VPC Endpoint Interface {id}"
             cloud.ec2.modify_network_interface_attribute(NetworkInterfaceId=each, Groups=endpoint.security_group_ids)

@@ -129,8 +129,9 @@ class NatGateway(Ec2Kind):
             made = self._regional(cloud, wanted)
         else:
             made = cloud.ec2.create_nat_gateway(**without(wanted, "Tags"))["NatGateway"]["NatGatewayId"]
-            for interface in self._interfaces(cloud, made):  # moto calls it an ordinary interface
+            for interface in self._interfaces(cloud, made):  # to moto an ordinary one, in the default group
                 interface.interface_type, interface.requester_managed = "nat_gateway", True
+                interface.status, interface._group_set = "in-use", []  # noqa: SLF001
                 interface.description = f"Interface for NAT Gateway {made}"
         return Made(made, {"NatGatewayId": made})
 
