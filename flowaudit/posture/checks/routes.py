@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterator
+from typing import TypeAlias
 
+from flowaudit.paths.addresses import SCOPES
 from flowaudit.posture.checks.subnets import workloads_subnets
 from flowaudit.posture.live import Live
 from flowaudit.posture.model import Check, Expected, Property, compared
@@ -12,6 +14,8 @@ from flowaudit.topology import Route, RouteTable
 
 INTERNET_GATEWAYS = ("igw-", "eigw-", "cagw-")
 """Targets that give a subnet a direct path to the internet."""
+Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
+_NOT_PUBLIC = tuple(ipaddress.ip_network(cidr) for cidrs in SCOPES.values() for cidr in cidrs)
 GUIDE = "G11 Configure Your Private VPC for Amazon SageMaker Hosting"
 
 
@@ -27,9 +31,16 @@ def tables(expected: Expected, live: Live) -> Iterator[RouteTable]:
 def leads_out(route: Route) -> bool:
     """Return whether a route is for public addresses."""
     try:
-        return not ipaddress.ip_network(route.destination).is_private
+        network = ipaddress.ip_network(route.destination)
     except ValueError:
         return False  # a prefix list: what is in it has its own check, if it is S3's
+    return not any(_is_within(network, each) for each in _NOT_PUBLIC)
+
+
+def _is_within(network: Network, other: Network) -> bool:
+    if isinstance(network, ipaddress.IPv4Network):
+        return isinstance(other, ipaddress.IPv4Network) and network.subnet_of(other)
+    return isinstance(other, ipaddress.IPv6Network) and network.subnet_of(other)
 
 
 def _association(expected: Expected, live: Live) -> Iterator[Property]:
