@@ -64,6 +64,6 @@ def _head(setup: Setup) -> str:
         "Deploy it:\n"
         f"{lookup}  {command}\n"
         "\n"
-        "CloudFormation cannot remove the rules of the VPC's default security group: remove them by hand, and do not "
-        "use that group."
+        "CloudFormation cannot remove the rules of the VPC's default security group: flowaudit setup apply does. "
+        "Deployed by hand, remove them yourself, and do not use that group."
     )

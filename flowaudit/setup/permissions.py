@@ -65,8 +65,12 @@ WORKLOADS = frozenset(
 """What lists SageMaker's workloads: `flowaudit.inventory.workloads`."""
 
 CALLS: Mapping[str, frozenset[str]] = {
-    "plan": _PROPOSAL,
-    "apply": _PROPOSAL | _of("cloudformation", "DescribeStackEvents ExecuteChangeSet") | _TELEMETRY | _WHO,
+    "plan": _PROPOSAL | _TELEMETRY | _WHO,
+    "apply": _PROPOSAL
+    | _of("cloudformation", "DescribeStackEvents ExecuteChangeSet")
+    | _of("ec2", "DescribeSecurityGroups RevokeSecurityGroupEgress RevokeSecurityGroupIngress")
+    | _TELEMETRY
+    | _WHO,
     "status": _of("cloudformation", "DescribeStackEvents DescribeStacks ListStackResources"),
     "drift": _CHANGE_SET,
     "verify": _of("cloudformation", "DescribeStacks")
