@@ -22,7 +22,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from flowaudit import paths
-from flowaudit.errors import LakeConflict, ReadError, SkipObject, SourceError, Stopped, TransientSourceError
+from flowaudit.errors import LakeConflict, LeaseLost, ReadError, SkipObject, SourceError, Stopped, TransientSourceError
 from flowaudit.lake import Batch, Known, Lake, TableFiles, Written
 from flowaudit.model import CollectReport, LogObject, ObjectReport, Outcome, Window
 from flowaudit.paths import Atlas, Sent
@@ -198,7 +198,7 @@ class _Run:
             portion.written, portion.quarantined = [], []  # from here on they may be the lake's
         try:
             self._batch.commit(files, reports, lines, replaced)
-        except LakeConflict:
+        except (LakeConflict, LeaseLost):
             self._batch.forget(files, lines)
             raise
 

@@ -51,6 +51,21 @@ class LakeConflict(LakeError):
     """Somebody else committed first: what was prepared is stale and must be prepared again."""
 
 
+class LeaseLost(LakeError):
+    """This daemon does not lead any more, or cannot know: it writes nothing."""
+
+
+class LeaseTaken(LakeError):
+    """Another daemon leads: `owner`, for another `seconds` at least; `version` is that of its lease."""
+
+    def __init__(self, owner: str, seconds: float, version: str) -> None:
+        super().__init__(
+            f"another daemon, {owner}, runs on this lake (its lease ends in {seconds:.0f} s unless it is renewed): "
+            "stop it, or start this one with --standby to take over when it ends"
+        )
+        self.owner, self.seconds, self.version = owner, seconds, version
+
+
 class IpRangesError(FlowauditError):
     """AWS's address ranges cannot be fetched, or what was fetched is not, or hardly can be, AWS's file."""
 

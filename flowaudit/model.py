@@ -392,3 +392,11 @@ class WebReport:
         "0: the web configuration file has a mistake, and what it said before still holds. 1: it was read.",
         empty=lambda: True,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class LeaderReport:
+    """Whether this daemon leads, and its generation: that of the lease that it holds, or held last."""
+
+    is_leader: bool = gauge("leader", "1: this daemon holds the lease of the lake and writes. 0: it waits for it.")
+    generation: int = gauge("leader_generation", "Generation of the lease that this daemon held last. 0: none yet.")

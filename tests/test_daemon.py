@@ -804,6 +804,7 @@ class TestWeb:
     def test_health_fails_with_the_scheduler(self, tmp_path: Path, logs: Path) -> None:
         """A process whose scheduler has ended should be restarted."""
         daemon = Daemon(app(tmp_path, logs))
+        daemon._leader.take(standby=False, wait=lambda _: False)
         scheduler = daemon._schedule(SimpleQueue())
         server = daemon._web.server(scheduler)
         try:

@@ -79,7 +79,7 @@ def http() -> list[Panel]:
                 "HTTP requests by status",
                 "Requests a second. 401: wrong password. 429: too many. 5xx: a fault, see the daemon's log.",
                 "reqps",
-                12,
+                10,
                 bounds=(0, None),
             ),
             Query(
@@ -94,7 +94,7 @@ def http() -> list[Panel]:
                 "HTTP connections dropped",
                 "Closed because there were too many, or because one took too long. Steadily: find out who connects.",
                 "short",
-                8,
+                6,
                 bounds=(0, None),
             ),
             Query(
@@ -116,6 +116,18 @@ def http() -> list[Panel]:
                 runbook="FlowauditWebConfigInvalid",
             ),
             Query("flowaudit_web_config_last_reload_successful{$selector}", "{{instance}}"),
+        ),
+        number(
+            Face(
+                704,
+                "Leader",
+                "One daemon leads a lake and writes to it; one that was started with --standby waits to take over.",
+                "none",
+                4,
+                steps=((None, "blue"), (1, "green")),
+                mappings=(word(1, "leads", "green"), word(0, "waits", "blue")),
+            ),
+            Query("flowaudit_leader{$selector}", "{{instance}}"),
         ),
     ]
 

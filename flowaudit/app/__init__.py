@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flowaudit.app.aws import Region, client, home_region, regions, storage_options
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from flowaudit.coverage import Witness
     from flowaudit.deliver import Log
     from flowaudit.inventory.attribution import Rules
+    from flowaudit.lake import Lease
     from flowaudit.paths import Atlas
     from flowaudit.sinks import Sink
     from flowaudit.sources import Source
@@ -39,6 +41,17 @@ class App:
         """The lake that the configuration names."""
         uri = self.config.lake.uri
         return Lake(uri, storage_options() if uri.startswith("s3://") else {})
+
+    def lease(self) -> Lease:
+        """Return the lease of the lake, which is not held yet; raises ConfigError where AWS's chain is broken."""
+        from flowaudit.lake import FolderStore, Lease
+
+        if self.lake.is_local:
+            return Lease(FolderStore(Path(self.lake.uri)))
+        from flowaudit.lake.s3_lease import S3Store
+
+        bucket, _, prefix = self.lake.uri.removeprefix("s3://").partition("/")
+        return Lease(S3Store(self._s3, bucket, prefix))
 
     @cached_property
     def catalogue(self) -> Catalogue:

@@ -23,15 +23,22 @@ ListenOption = Annotated[
 ]
 
 
-def run(ctx: typer.Context, once: OnceOption = False, format: FormatOption = Format.TABLE) -> None:
+def run(
+    ctx: typer.Context,
+    once: OnceOption = False,
+    standby: Annotated[
+        bool, typer.Option("--standby", help="Wait while another daemon runs on the lake, and take over when it ends.")
+    ] = False,
+    format: FormatOption = Format.TABLE,
+) -> None:
     """Collect and detect on schedule.
 
-    Serves metrics and health meanwhile, until SIGTERM or Ctrl-C.
+    Serves metrics and health meanwhile, until SIGTERM or Ctrl-C. One daemon at a time runs on a lake.
     """
     from flowaudit import daemon
 
     app = app_of(ctx)
-    if (cycle := daemon.run(app, once=once)) is None:
+    if (cycle := daemon.run(app, once=once, standby=standby)) is None:
         return
     for failure in cycle.failures:
         say(f"failed {failure}")

@@ -9,9 +9,9 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from types import FrameType
 from typing import Any
 
@@ -24,9 +24,10 @@ from apscheduler.triggers.interval import IntervalTrigger
 from flowaudit import __version__
 from flowaudit.app import App
 from flowaudit.daemon.jobs import Cycle, Jobs
+from flowaudit.daemon.leading import Leader
 from flowaudit.daemon.log import configure
 from flowaudit.daemon.stages import PATIENCE, STAGES
-from flowaudit.errors import ConfigError, FlowauditError
+from flowaudit.errors import ConfigError, FlowauditError, LeaseLost
 from flowaudit.model import JobStatus, WebReport
 from flowaudit.web import Server, Threads, WebConfigFile, site
 
@@ -35,7 +36,7 @@ __all__ = ["Cycle", "Daemon", "configure", "run"]
 GRACE = 8.0
 """Seconds that running jobs have to come to an end once a stop was asked for."""
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
-DONE = "done"
+DONE, LOST = "done", "lease lost"
 """What is queued beside the names of signals, and of jobs that have ended."""
 FOLLOWERS = {
     stage.after: [each.name for each in STAGES if each.after == stage.after] for stage in STAGES if stage.after
@@ -45,16 +46,18 @@ FOLLOWERS = {
 log = structlog.stdlib.get_logger("flowaudit.daemon")
 
 
-def run(app: App, *, once: bool = False) -> Cycle | None:
+def run(app: App, *, once: bool = False, standby: bool = False) -> Cycle | None:
     """Run one full cycle and return what it did, or go on until SIGTERM or SIGINT.
 
-    Raises FlowauditError where it cannot even start: no sources, a wrong configuration, an address that is taken.
+    One daemon leads a lake; with `standby` another waits to take over. Raises FlowauditError where it cannot even
+    start: no sources, a wrong configuration, an address that is taken, a lake that another daemon leads; and LeaseLost
+    where another one has taken over.
     """
     configure(logging.WARNING if once else logging.INFO)
     daemon = Daemon(app)
     if once:
         return daemon.once()
-    daemon.serve()
+    daemon.serve(standby=standby)
     return None
 
 
@@ -73,7 +76,8 @@ class Daemon:
         self._woken: set[str] = set()
         self.jobs = Jobs(app, self.stop)
         self.metrics = self.jobs.metrics
-        self._web = Web(app, self.jobs)
+        self._leader = Leader(app.lake, app.lease(), self.metrics.record)
+        self._web = Web(app, self.jobs, self._leader)
         problems = app.catalogue.problems
         self.metrics.catalogue_errors(len(problems))
         for problem in problems:
@@ -90,24 +94,47 @@ class Daemon:
                     return cycle.result()
             return cycle.result()
 
-    def serve(self, started: Callable[[str], None] = lambda _: None) -> None:
-        """Run the jobs on their schedule until a signal comes; `started` is told the URL of the endpoints."""
+    def serve(self, started: Callable[[str], None] = lambda _: None, *, standby: bool = False) -> None:
+        """Run the jobs on their schedule until a signal comes; `started` is told the URL of the endpoints.
+
+        The endpoints answer while it waits to lead. Raises LeaseTaken, and LeaseLost after a stop.
+        """
         with _signals() as arrived:
             scheduler = self._schedule(arrived)
             server = self._web.server(scheduler)
             server.start()
-            scheduler.start()
             log.info("started", version=__version__, url=server.url, lake=self._app.lake.uri)
-            started(server.url)
-            while (word := arrived.get()) in FOLLOWERS:
-                for job in FOLLOWERS[word]:
-                    self._wake(scheduler, job)
-            log.info("stopping", reason=word)
-            self.stop.set()
-            with _deadline():
-                scheduler.shutdown(wait=True)
-                server.close()
+            try:
+                word = self._wait_to_lead(arrived, standby=standby)
+                if not word:
+                    self._leader.keep(lambda: arrived.put(LOST))
+                    scheduler.start()
+                    started(server.url)
+                    while (word := arrived.get()) in FOLLOWERS:
+                        for job in FOLLOWERS[word]:
+                            self._wake(scheduler, job)
+                log.info("stopping", reason=word)
+                self.stop.set()
+            finally:
+                with _deadline():
+                    if scheduler.running:
+                        scheduler.shutdown(wait=True)
+                    self._leader.close()
+                    server.close()
         log.info("stopped")
+        if word == LOST:
+            raise LeaseLost("another daemon leads this lake now: start this one with --standby to take over after it")
+
+    def _wait_to_lead(self, arrived: SimpleQueue[str], *, standby: bool) -> str:
+        """Take the lease and return ""; else the signal that came meanwhile. Raises LeaseTaken and LakeError."""
+        words: list[str] = []
+
+        def wait(seconds: float) -> bool:
+            with suppress(Empty):
+                words.append(arrived.get(timeout=seconds))
+            return bool(words)
+
+        return "" if self._leader.take(standby=standby, wait=wait) else words[0]
 
     def _schedule(self, arrived: SimpleQueue[str]) -> BackgroundScheduler:
         scheduler = BackgroundScheduler(
@@ -161,9 +188,9 @@ class Daemon:
 class Web:
     """The HTTP endpoints, and what they show of the jobs."""
 
-    def __init__(self, app: App, jobs: Jobs) -> None:
+    def __init__(self, app: App, jobs: Jobs, leader: Leader) -> None:
         """Load the web configuration; raises ConfigError."""
-        self._app, self._jobs = app, jobs
+        self._app, self._jobs, self._leader = app, jobs, leader
         self._scheduler: BackgroundScheduler | None = None
         self._is_config_current = True
         self._file = WebConfigFile(app.config.http.web_config, self._reloaded)
@@ -181,11 +208,13 @@ class Web:
 
     def unhealthy(self) -> str:
         """Return why the process should be restarted, "" if it should not."""
+        if self._leader.is_waiting:
+            return ""
         return "" if self._scheduler and _alive(self._scheduler) else "the scheduler has ended"
 
     def unready(self) -> str:
         """Return why there is nothing to rely on yet, "" if there is; raises LakeError."""
-        return self._jobs.unready()
+        return self._leader.unready() or self._jobs.unready()
 
     def jobs(self) -> Sequence[JobStatus]:
         """Return the state of each job."""

@@ -15,7 +15,7 @@ from flowaudit.app import App
 from flowaudit.daemon.stages import STAGES, Run, labels
 from flowaudit.errors import FlowauditError
 from flowaudit.metrics import Metrics
-from flowaudit.model import JobStatus, WebReport
+from flowaudit.model import JobStatus, LeaderReport, WebReport
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class Jobs:
         self._app, self._stop = app, stop
         self._work = {stage.name: stage.work(app) for stage in STAGES}
         before = {name: work.before for name, work in self._work.items()}
-        self.metrics = Metrics(__version__, before, labels(app), others=[WebReport()])
+        self.metrics = Metrics(__version__, before, labels(app), others=[WebReport(), LeaderReport()])
         self._before = before
         self._done: set[str] = set()
         self._status = {stage.name: JobStatus(stage.name, stage.every(app)) for stage in STAGES}

@@ -21,12 +21,26 @@ from deltalake.fs import DeltaStorageHandler
 
 from flowaudit.errors import LakeError
 from flowaudit.lake.batch import Batch, Known, known, last
+from flowaudit.lake.commit import LEADER, number
 from flowaudit.lake.files import TableFiles, Written
+from flowaudit.lake.lease import FolderStore, Lease
 from flowaudit.lake.log import Log, retried
 from flowaudit.model import Window
 from flowaudit.schema import TABLES
 
-__all__ = ["Batch", "Known", "Lake", "Log", "Size", "TableFiles", "Written", "retried"]
+__all__ = [
+    "Batch",
+    "FolderStore",
+    "Known",
+    "Lake",
+    "Lease",
+    "Log",
+    "S3Store",
+    "Size",
+    "TableFiles",
+    "Written",
+    "retried",
+]
 
 UNREADABLE = "cannot be read"
 
@@ -51,6 +65,16 @@ class Lake:
         self.is_local = "://" not in uri
         self.uri = str(Path(uri).expanduser().absolute()) if self.is_local else uri.rstrip("/")
         self.storage_options = dict(storage_options or {})
+        self.lease: Lease | None = None
+        """What this process leads by, if it does: each commit carries its generation."""
+
+    def lead(self, lease: Lease) -> None:
+        """Take a lease, so that each commit carries its generation; raises LeaseTaken and LakeError."""
+        self.create()
+        with self.explained(UNREADABLE):
+            committed = max(number(self.open(name), LEADER) for name in TABLES)
+        lease.acquire(committed)
+        self.lease = lease
 
     def create(self) -> None:
         """Make the tables that are missing; raises LakeError."""

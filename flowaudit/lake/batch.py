@@ -89,8 +89,9 @@ class Batch:
     ) -> None:
         """Add the batch to the lake: rows, ledger and quarantine, in place of the rows of `replaced` object keys.
 
-        Raises LakeConflict if another collector took the number: nothing of this batch is in the lake then, and its
-        files are the caller's to forget. After any other error the files must be left alone: they may be committed.
+        Raises LakeConflict if another collector took the number, and LeaseLost if another daemon leads: the files that
+        no commit names are the caller's to forget. After any other error they must be left alone: they may be
+        committed.
         """
         rewritten, removed = self._without(replaced)
         metadata = {
@@ -105,6 +106,7 @@ class Batch:
                     "flows",
                     [*files, *rewritten],
                     {APPLICATION: self.number},
+                    lease=self._lake.lease,
                     removed=removed,
                     metadata={METADATA: json.dumps(metadata)},
                 )
@@ -170,14 +172,14 @@ def complete(lake: Lake, metadata: dict[str, Any]) -> None:
     number = metadata["batch"]
     quarantine, objects = lake.open("quarantine"), lake.open("objects")
     if last(quarantine) < number:
-        _commit_if_first(quarantine, "quarantine", [Written(**file) for file in metadata["quarantine"]], number)
+        _commit_if_first(lake, "quarantine", quarantine, [Written(**file) for file in metadata["quarantine"]], number)
     if last(objects) < number:
         files = lake.new_files("objects")
         rows = pa.Table.from_pylist([_typed(row) for row in metadata["objects"]], OBJECTS)
         if rows.num_rows:
             files.write(rows)
         written = files.close()
-        if not _commit_if_first(objects, "objects", written, number):
+        if not _commit_if_first(lake, "objects", objects, written, number):
             lake.forget("objects", written)
 
 
@@ -203,10 +205,10 @@ def last(table: DeltaTable) -> int:
     return commit_number(table, APPLICATION)
 
 
-def _commit_if_first(table: DeltaTable, name: str, files: Sequence[Written], number: int) -> bool:
+def _commit_if_first(lake: Lake, name: str, table: DeltaTable, files: Sequence[Written], number: int) -> bool:
     """Commit, unless another process completes the same batch at this moment."""
     try:
-        commit(table, name, files, {APPLICATION: number})
+        commit(table, name, files, {APPLICATION: number}, lease=lake.lease)
     except CommitFailedError:
         return False
     return True

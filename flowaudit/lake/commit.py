@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from deltalake import CommitProperties, DeltaTable, Transaction
 from deltalake.transaction import RemoveAction
 
+from flowaudit.errors import LeaseLost
 from flowaudit.lake.files import Written
 from flowaudit.schema import TABLES
+
+if TYPE_CHECKING:
+    from flowaudit.lake.lease import Lease
+
+LEADER = "flowaudit/leader"
+"""The application id whose number is the generation of the daemon that leads."""
 
 
 def commit(
@@ -17,13 +25,19 @@ def commit(
     files: Sequence[Written],
     numbers: Mapping[str, int],
     *,
+    lease: Lease | None,
     removed: Sequence[RemoveAction] = (),
     metadata: Mapping[str, str] | None = None,
 ) -> None:
     """Make `files` part of the table `name` in place of `removed`, under a number for each application id.
 
-    Raises CommitFailedError, also if an application's number has moved since `table` was opened.
+    With a lease, its generation is one of the numbers. Raises LeaseLost where another daemon leads, and
+    CommitFailedError, also if an application's number has moved since `table` was opened.
     """
+    if lease is not None:
+        numbers = {**numbers, LEADER: lease.check()}
+        if (newest := number(table, LEADER)) > numbers[LEADER]:
+            raise LeaseLost(f"generation {newest} of daemons has written {name}, and this one is {numbers[LEADER]}")
     partition_by = TABLES[name].partition_by
     table.create_write_transaction(
         [*(file.action(partitioned=bool(partition_by)) for file in files), *removed],

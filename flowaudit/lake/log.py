@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 import pyarrow as pa
 from deltalake.exceptions import CommitFailedError
 
-from flowaudit.errors import LakeConflict
+from flowaudit.errors import LakeConflict, LeaseLost
 from flowaudit.lake.commit import commit, number
 
 if TYPE_CHECKING:
@@ -55,7 +55,11 @@ class Log:
         newest = self._number + max(1, rows.num_rows)
         with self._lake.explained("cannot be written"):
             try:
-                commit(self._table, self._name, written, ahead | {self._application: newest})
+                numbers = ahead | {self._application: newest}
+                commit(self._table, self._name, written, numbers, lease=self._lake.lease)
+            except LeaseLost:
+                self._lake.forget(self._name, written)
+                raise
             except CommitFailedError as error:
                 if Log(self._lake, self._name)._number == self._number:  # noqa: SLF001  its own class
                     raise

@@ -15,6 +15,7 @@ from flowaudit.app import App
 from flowaudit.config import Config
 from flowaudit.daemon import Web
 from flowaudit.daemon.jobs import Jobs
+from flowaudit.daemon.leading import Leader
 from flowaudit.inventory import history
 from flowaudit.topology import Discovery, Interface, Network, Route, RouteTable, Subnet, Workload
 from flowaudit.web import Server, WebConfigFile, site
@@ -72,6 +73,11 @@ class Document(HTMLParser):
         return [each for each in self.elements if each[0] in tags]
 
 
+def web(app: App, jobs: Jobs) -> Web:
+    """Return what the pages show of a daemon that does not lead yet."""
+    return Web(app, jobs, Leader(app.lake, app.lease(), lambda _: None))
+
+
 @dataclass
 class Browser:
     """A server of an application's pages, and what asks it."""
@@ -82,7 +88,7 @@ class Browser:
 
     def __post_init__(self) -> None:
         file = WebConfigFile("")
-        self.server = Server("127.0.0.1", 0, site(self.app, Web(self.app, self.jobs), file), file)
+        self.server = Server("127.0.0.1", 0, site(self.app, web(self.app, self.jobs), file), file)
         self.server.start()
 
     def get(self, page: str, method: str = "GET") -> tuple[int, str, http.client.HTTPMessage]:

@@ -12,12 +12,11 @@ from threading import Event
 
 import pytest
 
-from flowaudit.daemon import Web
 from flowaudit.daemon.jobs import Jobs
 from flowaudit.findings import mute
 from flowaudit.web.snapshot import Snapshots
 from tests import flowlogs
-from tests.web.browser import LEAK, Browser, Document, application, hostile, run
+from tests.web.browser import LEAK, Browser, Document, application, hostile, run, web
 
 
 @pytest.fixture(scope="module")
@@ -368,7 +367,7 @@ class TestSnapshots:
     def snapshots(self, browser: Browser) -> tuple[Snapshots, list[float]]:
         """Snapshots of the lake, with a clock that the test drives."""
         clock = [1000.0]
-        return Snapshots(browser.app, Web(browser.app, browser.jobs), lambda: clock[0]), clock
+        return Snapshots(browser.app, web(browser.app, browser.jobs), lambda: clock[0]), clock
 
     def test_findings_hold_for_ten_seconds_and_scans_for_sixty(self, snapshots: tuple[Snapshots, list[float]]) -> None:
         """Within ten seconds nothing is read, within sixty the findings and jobs only."""

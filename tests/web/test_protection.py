@@ -13,11 +13,10 @@ import bcrypt
 import pytest
 
 from flowaudit import sql
-from flowaudit.daemon import Web
 from flowaudit.daemon.jobs import Jobs
 from flowaudit.web.pages import Pages
 from flowaudit.web.threads import LIMITS, Threads
-from tests.web.browser import Browser, hostile
+from tests.web.browser import Browser, hostile, web
 from tests.web.conftest import Running
 
 PASSWORD = "correct horse"
@@ -37,8 +36,8 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
 def test_every_page_needs_the_password(browser: Browser, serve: Callable[..., Running]) -> None:
     """Where users are configured no page, static file or report is shown without the right password."""
     id, app = browser.id(), browser.app
-    running = serve(USERS, Web(app, Jobs(app, Event())), lake=Path(app.lake.uri))
-    routes = [route.path for route in Pages(app, Web(app, browser.jobs), Threads()).routes]
+    running = serve(USERS, web(app, Jobs(app, Event())), lake=Path(app.lake.uri))
+    routes = [route.path for route in Pages(app, web(app, browser.jobs), Threads()).routes]
     names = {"id": id, "name": "style.css"}
     pages = [re.sub(r"\{(\w+)\}", lambda found: names[found[1]], path) for path in routes]
     assert {"/", "/findings", "/reports", f"/findings/{id}", "/static/style.css"} == set(pages)
