@@ -68,6 +68,10 @@ class Script:
         self.answers("delete_change_set", {}, ChangeSetName=SET)
         return self.is_now(status)
 
+    def proposes_alone(self) -> Script:
+        """Add a list of change sets: there is no other."""
+        return self.answers("list_change_sets", {"Summaries": [{"ChangeSetId": SET}]}, StackName=STACK_ID)
+
     def executed(self, status: str = "CREATE_COMPLETE") -> Script:
         """Add the end of a change set that was executed."""
         self.answers("describe_change_set", {"Status": "CREATE_COMPLETE", "ExecutionStatus": "EXECUTE_COMPLETE"})
@@ -187,7 +191,7 @@ def test_a_new_stack_is_proposed_so_that_a_failure_leaves_nothing(aws: Script) -
     aws.answers("describe_change_set", {"Status": "CREATE_COMPLETE"})
     aws.answers("describe_change_set", {"Status": "CREATE_COMPLETE", "Changes": [change("Add")]})
     aws.answers("describe_events", {"OperationEvents": []})
-    aws.discards("REVIEW_IN_PROGRESS").answers("delete_stack", {}, StackName=STACK_ID)
+    aws.discards("REVIEW_IN_PROGRESS").proposes_alone().answers("delete_stack", {}, StackName=STACK_ID)
     with aws.stack.proposed(None, TemplateBody="{}") as change_set:
         assert change_set is not None
         assert plan(change_set).count(Action.ADD) == 1
@@ -240,7 +244,7 @@ def test_a_refused_template_says_where(aws: Script) -> None:
         "ValidationStatusReason": "is no CIDR",
     }
     aws.answers("describe_events", {"OperationEvents": [refused]}, ChangeSetName=SET)
-    aws.discards("REVIEW_IN_PROGRESS").answers("delete_stack", {})
+    aws.discards("REVIEW_IN_PROGRESS").proposes_alone().answers("delete_stack", {})
     with (
         pytest.raises(SetupError, match=r"refuses .*sagemaker: /Resources/Vpc/Properties/CidrBlock: is no CIDR"),
         aws.stack.proposed(None),
@@ -341,8 +345,16 @@ def test_a_change_set_that_is_out_of_date_is_refused(aws: Script) -> None:
     aws.proposes([change("Modify")]).happened()
     aws.fails("execute_change_set", "InvalidChangeSetStatus", "cannot be executed in its current status [OBSOLETE]")
     aws.discards()
-    with pytest.raises(SetupError, match="OBSOLETE"):
+    with pytest.raises(SetupError, match="changed by somebody else meanwhile: run the command again"):
         deploy(aws, LIVE)
+
+
+def test_a_stack_in_review_with_another_change_set_stays(aws: Script) -> None:
+    """Somebody else may be about to execute that one."""
+    aws.proposes([change("Add")]).discards("REVIEW_IN_PROGRESS")
+    aws.answers("list_change_sets", {"Summaries": [{"ChangeSetId": SET}, {"ChangeSetId": f"{SET}-of-another"}]})
+    with aws.stack.proposed(None):
+        pass
 
 
 def test_the_wait_for_a_stack_has_a_limit(aws: Script) -> None:

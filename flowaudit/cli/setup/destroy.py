@@ -9,7 +9,7 @@ import typer
 
 from flowaudit.cli.output import count, say
 from flowaudit.cli.setup.apply import YesOption
-from flowaudit.cli.setup.wanted import Wanted, confirmed, follow, wanted
+from flowaudit.cli.setup.wanted import Wanted, confirmed, follow, interruptible, wanted
 from flowaudit.errors import SetupError
 
 if TYPE_CHECKING:
@@ -43,17 +43,22 @@ def destroy(ctx: typer.Context, yes: YesOption = False) -> None:
     if not confirmed(f"Delete stack {want.setup.name}?", yes=yes):
         say("nothing was changed")
         raise typer.Exit(1)
+    with interruptible(want):
+        _delete(want, found, left, rules)
+    _show_kept(want, resources)
+
+
+def _delete(want: Wanted, found: Found, left: Remaining, rules: Rules) -> None:
+    """Delete the orphans and the stack, once more where orphans were left behind meanwhile; raises SetupError."""
     _delete_orphans(want, left)
     try:
         follow(want.stack.delete(found))
     except SetupError:
-        # An interface may have been released, and left behind, while the stack was being deleted.
         left = _remaining(want, want.stack.resources(), rules)
         if not left.orphans:
             raise
         _delete_orphans(want, left)
         follow(want.stack.delete(found))
-    _show_kept(want, resources)
 
 
 def _check(want: Wanted, found: Found) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from threading import Lock
 from typing import TYPE_CHECKING, Any
@@ -14,7 +14,7 @@ import typer
 
 from flowaudit.cli.options import config_of
 from flowaudit.cli.output import count, say
-from flowaudit.errors import ConfigError, SetupError
+from flowaudit.errors import ConfigError, FlowauditError, SetupError
 
 if TYPE_CHECKING:
     from flowaudit.config import Setup
@@ -209,13 +209,32 @@ def follow(events: Iterable[Event]) -> None:
         say(f"{event.at:%H:%M:%S}  {event.status:<28} {event.logical_id}  {event.type}{reason}")
 
 
+@contextmanager
+def interruptible(want: Wanted) -> Iterator[None]:
+    """Say, where somebody ends a verb in the middle, that CloudFormation goes on with the stack."""
+    try:
+        yield
+    except KeyboardInterrupt as stop:
+        with suppress(FlowauditError):
+            found = want.stack.find()
+            if found and found.is_busy:
+                where = f"stack {want.setup.name} in {want.setup.region}"
+                stop.args = (
+                    f"stopped, but CloudFormation goes on with {where}: flowaudit setup status shows how it ends",
+                )
+        raise
+
+
 def confirmed(question: str, *, yes: bool) -> bool:
     """Return whether the user wants it; raises ConfigError where there is nobody to ask."""
     if yes:
         return True
-    if not sys.stdin.isatty():
+    if sys.stdin is None or not sys.stdin.isatty():
         raise ConfigError(f"{question} There is no terminal to answer: add --yes")
-    return typer.confirm(question, default=False, err=True)
+    try:
+        return typer.confirm(question, default=False, err=True)
+    except typer.Abort:  # Ctrl-C or Ctrl-D instead of an answer
+        return False
 
 
 def show_vpc_config(outputs: Mapping[str, str]) -> None:
