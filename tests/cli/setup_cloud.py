@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
-import boto3
 from botocore.client import BaseClient
 from botocore.exceptions import ClientError
 from moto.ec2.models import ec2_backends
@@ -20,7 +22,9 @@ from tests.setup.recording import action_of
 from tests.simulate.cloudformation.road import REGION, Road
 
 ACCOUNT = "123456789012"
-NO_ENDPOINTS = "interface_endpoints = { monitoring = false, sagemaker_api = false, sagemaker_runtime = false, sts = false }"
+NO_ENDPOINTS = (
+    "interface_endpoints = { monitoring = false, sagemaker_api = false, sagemaker_runtime = false, sts = false }"
+)
 LEAST = f"""[setup]
 region = "{REGION}"
 buckets = {{ read_only = ["amzn-example-models"] }}
@@ -29,24 +33,34 @@ buckets = {{ read_only = ["amzn-example-models"] }}
 """The profile without NAT, with one interface endpoint."""
 
 
+class Terminal(StringIO):
+    """A terminal on which something is typed."""
+
+    def isatty(self) -> bool:
+        """Return that it is one."""
+        return True
+
+
 @dataclass
 class Calls:
-    """What the program calls, by IAM action; each may be denied, or have something happen before it."""
+    """What the program calls, by IAM action; a call may be denied, answered here, or have something happen before."""
 
     made: set[str] = field(default_factory=set)
     denied: set[str] = field(default_factory=set)
-    before: dict[str, Callable[[], None]] = field(default_factory=dict)
+    told: dict[str, Any] = field(default_factory=dict)
+    before: dict[str, Callable[[], object]] = field(default_factory=dict)
 
-    def heard(self, client: BaseClient, operation: str) -> None:
-        """Take a call; raises ClientError where it is denied."""
+    def answer(self, client: BaseClient, operation: str) -> Any:
+        """Return what a call is answered here, None where AWS answers it; raises ClientError where it is denied."""
         action = action_of(client.meta.service_model, operation)
         self.made.add(action)
-        if action in self.before:
-            self.before.pop(action)()
+        if happens := self.before.pop(action, None):
+            happens()
         if action in self.denied:
             code = "UnauthorizedOperation" if action.startswith("ec2:") else "AccessDenied"
             words = f"User: arn:aws:iam::{ACCOUNT}:user/me is not authorized to perform: {action}"
             raise ClientError({"Error": {"Code": code, "Message": words}}, operation)
+        return self.told.get(action)
 
 
 @dataclass
@@ -90,15 +104,33 @@ class Cloud:
         """The statuses of the stacks that are there, by name."""
         return {each.name: each.status for each in self.road.engine.stacks if not each.deleted}
 
-    def interface(self, *, attached: bool = True, requester: str = "", **more: Any) -> str:
-        """Make an interface in the first private subnet; those of services have them as their requester."""
+    def until(self, status: str) -> dict[str, str]:
+        """Return the statuses of the stacks once one of them is this."""
+        limit = time.monotonic() + 60
+        while status not in self.stacks.values():
+            assert time.monotonic() < limit, self.stacks
+            time.sleep(0.02)
+        return self.stacks
+
+    def endpoint(self, name: str) -> None:
+        """Make an endpoint of SageMaker with a model in the VPC."""
+        sagemaker, outputs = self.road.client("sagemaker"), self.road.outputs()
+        sagemaker.create_model(
+            ModelName=name,
+            ExecutionRoleArn=f"arn:aws:iam::{ACCOUNT}:role/x",
+            PrimaryContainer={"Image": "registry.example.com/x", "ModelDataUrl": f"s3://amzn-example-models/{name}"},
+            VpcConfig=json.loads(outputs["VpcConfig"]),
+        )
+        variant = {"VariantName": "v", "ModelName": name, "InitialInstanceCount": 1, "InstanceType": "ml.m5.large"}
+        sagemaker.create_endpoint_config(EndpointConfigName=name, ProductionVariants=[variant])
+        sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=name)
+
+    def interface(self, *, attached: bool = True) -> str:
+        """Make an interface of the workloads' security group in the first private subnet."""
         outputs = self.road.outputs()
         asked = {"SubnetId": outputs["PrivateSubnetIds"].split(",")[0], "Groups": [outputs["WorkloadSecurityGroupId"]]}
-        made = self.road.ec2.create_network_interface(**{**asked, **more})["NetworkInterface"]["NetworkInterfaceId"]
-        of_moto = ec2_backends[ACCOUNT][REGION].enis[made]
-        of_moto.status = "in-use" if attached else "available"
-        if requester:
-            of_moto.requester_id = requester
+        made = self.road.ec2.create_network_interface(**asked)["NetworkInterface"]["NetworkInterfaceId"]
+        ec2_backends[ACCOUNT][REGION].enis[made].status = "in-use" if attached else "available"
         return str(made)
 
 
@@ -108,12 +140,9 @@ def listened(monkeypatch: Any, calls: Calls) -> None:
 
     def call(self: BaseClient, operation: str, params: Any) -> Any:
         if self.meta.config.user_agent_extra == "flowaudit":
-            calls.heard(self, operation)
+            told = calls.answer(self, operation)
+            if told is not None:
+                return told
         return real(self, operation, params)
 
     monkeypatch.setattr(BaseClient, "_make_api_call", call)
-
-
-def client(service: str) -> Any:
-    """Return a client with the environment's addresses."""
-    return boto3.client(service, REGION)
