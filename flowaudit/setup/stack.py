@@ -244,6 +244,9 @@ class Stack:
         found = self.find(stack_id)
         if found is not None and found.status == "REVIEW_IN_PROGRESS" and not self._others(arn, stack_id):
             self._calls.one("delete_stack", StackName=stack_id)
+            pause = _Pause(self._patience, f"stack {self.name} is still being deleted")
+            while (found := self.find(stack_id)) and found.status == "DELETE_IN_PROGRESS":
+                pause()
 
     def _others(self, arn: str, stack_id: str) -> bool:
         """Return whether the stack has another change set: somebody else may be about to execute it."""

@@ -101,16 +101,21 @@ class Cloud:
 
     @property
     def stacks(self) -> dict[str, str]:
-        """The statuses of the stacks that are there, by name."""
+        """The statuses of the stacks that are there, by name, at rest."""
+        self.road.engine.join()
+        return self._stacks
+
+    @property
+    def _stacks(self) -> dict[str, str]:
         return {each.name: each.status for each in self.road.engine.stacks if not each.deleted}
 
     def until(self, status: str) -> dict[str, str]:
         """Return the statuses of the stacks once one of them is this."""
         limit = time.monotonic() + 60
-        while status not in self.stacks.values():
-            assert time.monotonic() < limit, self.stacks
+        while status not in self._stacks.values():
+            assert time.monotonic() < limit, self._stacks
             time.sleep(0.02)
-        return self.stacks
+        return self._stacks
 
     def endpoint(self, name: str) -> None:
         """Make an endpoint of SageMaker with a model in the VPC."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from urllib.request import Request, urlopen
 
 import pytest
+from botocore.loaders import create_loader
 from moto.iam.access_control import PermissionResult
 from moto.s3.models import FakeBucket
 from moto.sagemaker.responses import SageMakerResponse
@@ -45,6 +46,8 @@ def cloud(moto: str, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         monkeypatch.setenv(f"AWS_{name}", "testing")
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
     monkeypatch.setenv("AWS_ENDPOINT_URL", moto)
+    loader = create_loader()  # reads the models of AWS's services once
+    monkeypatch.setattr("botocore.session.create_loader", lambda _: loader)
     patience = (0.02, 0.05, 60.0, time.sleep, time.monotonic)  # the stand-in is quicker than AWS
     monkeypatch.setattr(Patience.__init__, "__defaults__", patience)
     road, calls = Road(moto), Calls()

@@ -192,10 +192,11 @@ def test_a_new_stack_is_proposed_so_that_a_failure_leaves_nothing(aws: Script) -
     aws.answers("describe_change_set", {"Status": "CREATE_COMPLETE", "Changes": [change("Add")]})
     aws.answers("describe_events", {"OperationEvents": []})
     aws.discards("REVIEW_IN_PROGRESS").proposes_alone().answers("delete_stack", {}, StackName=STACK_ID)
+    aws.is_now("DELETE_IN_PROGRESS").is_now("DELETE_COMPLETE")
     with aws.stack.proposed(None, TemplateBody="{}") as change_set:
         assert change_set is not None
         assert plan(change_set).count(Action.ADD) == 1
-    assert aws.clock.pauses == [0.25, 0.375]
+    assert aws.clock.pauses == [0.25, 0.375, 0.25]
 
 
 def test_an_existing_stack_is_compared_with_what_is_really_there(aws: Script) -> None:
@@ -244,7 +245,7 @@ def test_a_refused_template_says_where(aws: Script) -> None:
         "ValidationStatusReason": "is no CIDR",
     }
     aws.answers("describe_events", {"OperationEvents": [refused]}, ChangeSetName=SET)
-    aws.discards("REVIEW_IN_PROGRESS").proposes_alone().answers("delete_stack", {})
+    aws.discards("REVIEW_IN_PROGRESS").proposes_alone().answers("delete_stack", {}).is_now(None)
     with (
         pytest.raises(SetupError, match=r"refuses .*sagemaker: /Resources/Vpc/Properties/CidrBlock: is no CIDR"),
         aws.stack.proposed(None),

@@ -27,13 +27,15 @@ def destroy(ctx: typer.Context, yes: YesOption = False) -> None:
     """
     from flowaudit.app import App
     from flowaudit.cli.options import config_of
+    from flowaudit.setup.request import check_at_rest, check_ours
 
     want = wanted(ctx)
     found = want.stack.find()
     if found is None:
         say(f"there is no stack {want.setup.name} in {want.setup.region}: nothing to do")
         return
-    _check(want, found)
+    check_ours(found, want.setup.name)
+    check_at_rest(found, want.setup.name)
     resources = want.stack.resources()
     rules = App(config_of(ctx)).rules
     left = _remaining(want, resources, rules)
@@ -59,20 +61,6 @@ def _delete(want: Wanted, found: Found, left: Remaining, rules: Rules) -> None:
             raise
         _delete_orphans(want, left)
         follow(want.stack.delete(found))
-
-
-def _check(want: Wanted, found: Found) -> None:
-    """Raise SetupError where the stack is somebody else's, or busy."""
-    from flowaudit.setup.template import MADE_BY_FLOWAUDIT
-
-    if found.is_deployed and MADE_BY_FLOWAUDIT not in found.description:
-        raise SetupError(
-            f"stack {want.setup.name} was not made from a template of flowaudit: choose another setup.name"
-        )
-    if found.is_busy:
-        raise SetupError(
-            f"stack {want.setup.name} is {found.status}: wait until that is over, see flowaudit setup status"
-        )
 
 
 def _remaining(want: Wanted, resources: Sequence[StackResource], rules: Rules) -> Remaining:

@@ -61,10 +61,13 @@ class Wanted:
         return request(self.setup, self.template, self.client("ec2"))
 
     def found(self) -> Found:
-        """Return the stack; raises SetupError where it is not deployed."""
+        """Return the stack; raises SetupError where it is not deployed, or somebody else's."""
+        from flowaudit.setup.request import check_ours
+
         found = self.stack.find()
         if found is None or not found.is_deployed:
             raise SetupError(f"there is no stack {self.setup.name} in {self.setup.region}: run flowaudit setup apply")
+        check_ours(found, self.setup.name)
         return found
 
     def asker(self) -> Asker:
@@ -205,7 +208,7 @@ def _property_row(each: Property) -> dict[str, Any]:
 def follow(events: Iterable[Event]) -> None:
     """Print events as they arrive, on stderr; raises what they raise."""
     for event in events:
-        reason = f"  {event.reason}" if event.status.endswith("_FAILED") or event.status == "DELETE_SKIPPED" else ""
+        reason = f"  {event.reason}" if event.reason and event.status.endswith(("_FAILED", "_SKIPPED")) else ""
         say(f"{event.at:%H:%M:%S}  {event.status:<28} {event.logical_id}  {event.type}{reason}")
 
 
@@ -231,10 +234,8 @@ def confirmed(question: str, *, yes: bool) -> bool:
         return True
     if sys.stdin is None or not sys.stdin.isatty():
         raise ConfigError(f"{question} There is no terminal to answer: add --yes")
-    try:
-        return typer.confirm(question, default=False, err=True)
-    except typer.Abort:  # Ctrl-C or Ctrl-D instead of an answer
-        return False
+    print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
 def show_vpc_config(outputs: Mapping[str, str]) -> None:
