@@ -78,7 +78,8 @@ def plan(change_set: ChangeSet | None, resources: Sequence[StackResource] = (), 
     With `in_use` workloads may already run in the VPC: what cuts their connections is among the warnings.
     """
     described = change_set.changes if change_set else ()
-    changes = tuple(map(_change, described))
+    known = {each.logical_id: each.physical_id for each in resources}
+    changes = tuple(_change(each, known) for each in described)
     changed = {each.logical_id for each in changes}
     return Plan(
         changes=changes,
@@ -92,12 +93,12 @@ def plan(change_set: ChangeSet | None, resources: Sequence[StackResource] = (), 
     )
 
 
-def _change(described: Mapping[str, Any]) -> Change:
+def _change(described: Mapping[str, Any], known: Mapping[str, str]) -> Change:
     return Change(
         action=_action(described),
         logical_id=described["LogicalResourceId"],
         type=described["ResourceType"],
-        physical_id=described.get("PhysicalResourceId", ""),
+        physical_id=described.get("PhysicalResourceId") or known.get(described["LogicalResourceId"], ""),
         properties=tuple(_properties(described.get("Details", ()))),
         gone=described.get("ResourceDriftStatus") == "DELETED",
     )

@@ -17,6 +17,7 @@ from botocore.client import BaseClient
 from botocore.exceptions import ClientError
 from moto.ec2.models import ec2_backends
 
+from flowaudit.setup.permissions import CALLS
 from tests.cli.conftest import Ended, Run
 from tests.setup.recording import action_of
 from tests.simulate.cloudformation.road import REGION, Road
@@ -43,7 +44,7 @@ class Terminal(StringIO):
 
 @dataclass
 class Calls:
-    """What the program calls, by IAM action; a call may be denied, answered here, or have something happen before."""
+    """What a run of the program calls, by IAM action; a call may be denied, answered here, or have something happen before."""
 
     made: set[str] = field(default_factory=set)
     denied: set[str] = field(default_factory=set)
@@ -71,14 +72,20 @@ class Cloud:
     run: Run
     folder: Path
     calls: Calls
+    made: dict[str, set[str]] = field(default_factory=dict)
+    """The calls of all runs so far, by verb."""
 
     def wants(self, more: str = "", *, least: str = LEAST) -> None:
         """Write the configuration."""
         (self.folder / "flowaudit.toml").write_text(f"{least}{more}\n", "utf-8")
 
     def setup(self, verb: str, *args: str | Path) -> Ended:
-        """Run a verb of `flowaudit setup`."""
-        return self.run("setup", verb, *args)
+        """Run a verb of `flowaudit setup`; it may not call what its permissions do not have."""
+        self.calls.made = set()
+        ended = self.run("setup", verb, *args)
+        self.made.setdefault(verb, set()).update(self.calls.made)
+        assert self.calls.made <= CALLS.get(verb, frozenset())
+        return ended
 
     def applied(self, more: str = "", *args: str | Path) -> Ended:
         """Apply a configuration; it has to succeed."""

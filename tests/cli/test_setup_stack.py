@@ -119,7 +119,7 @@ def test_a_change_of_profile_warns_of_cut_connections(cloud: Cloud) -> None:
 
 def test_a_template_that_is_too_long_as_yaml_is_sent_as_json(cloud: Cloud) -> None:
     """CloudFormation takes 51,200 bytes in a request, and JSON without spaces is shorter."""
-    cloud.wants(least=many(buckets=160, principals=0))
+    cloud.wants(least=many(buckets=185, principals=0))
     assert len(cloud.setup("render").stdout) > 51_200
     assert cloud.setup("plan").code == 0
 
