@@ -23,13 +23,11 @@ from tests.setup.recording import action_of
 from tests.simulate.cloudformation.road import REGION, Road
 
 ACCOUNT = "123456789012"
-NO_ENDPOINTS = (
-    "interface_endpoints = { monitoring = false, sagemaker_api = false, sagemaker_runtime = false, sts = false }"
-)
+OFF = ", ".join(f"{name} = false" for name in ("monitoring", "sagemaker_api", "sagemaker_runtime", "sts"))
 LEAST = f"""[setup]
 region = "{REGION}"
 buckets = {{ read_only = ["amzn-example-models"] }}
-{NO_ENDPOINTS}
+interface_endpoints = {{ {OFF} }}
 """
 """The profile without NAT, with one interface endpoint."""
 
@@ -44,15 +42,14 @@ class Terminal(StringIO):
 
 @dataclass
 class Calls:
-    """What a run of the program calls, by IAM action; a call may be denied, answered here, or have something happen before."""
+    """What a run of the program calls, by IAM action; a call may be denied, or have something happen before it."""
 
     made: set[str] = field(default_factory=set)
     denied: set[str] = field(default_factory=set)
-    told: dict[str, Any] = field(default_factory=dict)
     before: dict[str, Callable[[], object]] = field(default_factory=dict)
 
-    def answer(self, client: BaseClient, operation: str) -> Any:
-        """Return what a call is answered here, None where AWS answers it; raises ClientError where it is denied."""
+    def hear(self, client: BaseClient, operation: str) -> None:
+        """Take a call; raises ClientError where it is denied."""
         action = action_of(client.meta.service_model, operation)
         self.made.add(action)
         if happens := self.before.pop(action, None):
@@ -61,7 +58,6 @@ class Calls:
             code = "UnauthorizedOperation" if action.startswith("ec2:") else "AccessDenied"
             words = f"User: arn:aws:iam::{ACCOUNT}:user/me is not authorized to perform: {action}"
             raise ClientError({"Error": {"Code": code, "Message": words}}, operation)
-        return self.told.get(action)
 
 
 @dataclass
@@ -152,9 +148,7 @@ def listened(monkeypatch: Any, calls: Calls) -> None:
 
     def call(self: BaseClient, operation: str, params: Any) -> Any:
         if self.meta.config.user_agent_extra == "flowaudit":
-            told = calls.answer(self, operation)
-            if told is not None:
-                return told
+            calls.hear(self, operation)
         return real(self, operation, params)
 
     monkeypatch.setattr(BaseClient, "_make_api_call", call)

@@ -57,7 +57,7 @@ def test_status_and_drift(cloud: Cloud) -> None:
     tables = [ids["PrivateRouteTable2"]]
     cloud.road.ec2.modify_vpc_endpoint(VpcEndpointId=ids["S3Endpoint"], RemoveRouteTableIds=tables)
     for verb in ("status", "drift"):
-            cloud.setup(verb)
+        cloud.setup(verb)
         check(cloud, verb)
 
 
