@@ -119,7 +119,7 @@ with emulated():
     print(cloud.network.vpc.id in vpcs(), client("cloudformation").describe_stacks()["Stacks"])
     print(cloud.bucket in [bucket["Name"] for bucket in client("s3").list_buckets()["Buckets"]])
 """
-"""Prints whether the VPC is there before and after it is destroyed, which stacks are left, and whether the bucket is."""
+"""Prints whether the VPC is there before and after it is destroyed, the stacks left, and whether the bucket is."""
 
 
 def test_destroy_leaves_neither_vpc_nor_stack(surroundings: dict[str, str], tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from flowaudit.cli.setup.verify import verify
 group = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
-    help="A private VPC for SageMaker, as AWS recommends: made, verified, kept, deleted.",
+    help="A private VPC for SageMaker, as AWS recommends.",
 )
 
 
