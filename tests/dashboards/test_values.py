@@ -56,7 +56,7 @@ QUIET: dict[Key, tuple[float | None, str]] = {
     (HEALTH, 401, "E"): (0, "a file refuses nothing"),
     (HEALTH, 403, "A"): (0, FAILURE),
     (HEALTH, 403, "B"): (0, "a file refuses nothing"),
-    (HEALTH, 501, "A"): (0, "the mock answers every AWS API"),
+    (HEALTH, 501, "A"): (EMPTY, "the mock answers every AWS API"),
     (HEALTH, 502, "B"): (0, "the one account answers"),
     (HEALTH, 506, "A"): (0, "no interface is deleted"),
     (HEALTH, 702, "A"): (0, "nobody but Prometheus connects"),
