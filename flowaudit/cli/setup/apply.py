@@ -22,9 +22,10 @@ def apply(
         typer.Option(metavar="FILE", help="Write the configuration of flowaudit that watches this VPC to a new file."),
     ] = None,
 ) -> None:
-    """Create or change the VPC by a CloudFormation change set, and print the VpcConfig for CreateModel.
+    """Create or change the VPC, and print its VpcConfig.
 
-    Asks before it changes anything. What fails is rolled back; a first apply that fails leaves nothing.
+    By a CloudFormation change set, after a question. VpcConfig is the parameter of CreateModel. What was changed by
+    hand is changed back. What fails is rolled back; a first apply that fails leaves nothing.
     """
     from flowaudit.setup.request import is_ready
     from flowaudit.setup.watching import check_new, watching, write_new

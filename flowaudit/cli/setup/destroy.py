@@ -21,9 +21,10 @@ if TYPE_CHECKING:
 
 
 def destroy(ctx: typer.Context, yes: YesOption = False) -> None:
-    """Delete the VPC's stack, but for the flow logs that were kept; asks first.
+    """Delete the VPC, but keep its flow logs.
 
-    Refuses while network interfaces of SageMaker, or of anybody else, are in the VPC, and lists them with their owners.
+    Asks first. Refuses while network interfaces of SageMaker, or of anybody else, are in the VPC, and lists them with
+    their owners and the commands that remove them.
     """
     from flowaudit.app import App
     from flowaudit.cli.options import config_of

@@ -34,13 +34,13 @@ def policy(
         list[str] | None, typer.Option(metavar="NAME", help="Only for this workload; may be repeated.")
     ] = None,
     vpc: Annotated[str | None, typer.Option(metavar="VPC_ID", help="The VPC; default: setup.existing_vpc.id.")] = None,
-    since: Annotated[str, typer.Option(metavar="TIME", help="Jobs that changed since: -90d or RFC 3339.")] = "-90d",
+    since: Annotated[str, typer.Option(metavar="TIME", help="Jobs that changed since then, or run now.")] = "-90d",
     format: Annotated[
         PolicyFormat, typer.Option(help="json: the policy alone, all else on stderr.")
     ] = PolicyFormat.TEXT,
     output: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the policy to a file.")] = None,
 ) -> None:
-    """Print the narrowest policy of the S3 gateway endpoint for what runs in the VPC.
+    """Print the narrowest S3 endpoint policy for what runs in the VPC.
 
     Reads SageMaker, EC2 and S3; changes nothing.
     """
