@@ -80,10 +80,14 @@ class Access:
 
 @dataclass(frozen=True, slots=True)
 class FlowLogExpectation:
-    """A flow log: its id ("" for any of the VPC), fields, destination and files; None leaves one open."""
+    """A flow log: its id ("" for any of the VPC), fields, destination and files; None leaves one open.
+
+    `tag_fields` are the tags that are recorded, by the type of resource, in the order of their fields.
+    """
 
     flow_log_id: str = ""
     fields: tuple[str, ...] | None = None
+    tag_fields: Mapping[str, tuple[str, ...]] | None = None
     interval: int | None = 60
     destination_type: Literal["s3", "cloud-watch-logs"] | None = None
     destination: str | None = None
@@ -101,7 +105,10 @@ class BucketPolicyExpectation:
 
 @dataclass(frozen=True, slots=True)
 class GuardrailExpectation:
-    """The IAM policy that denies actions without, or outside of, these subnets and security groups."""
+    """The IAM policy that denies actions without, or outside of, these subnets and security groups.
+
+    Without an ARN it is wanted, but nobody made it.
+    """
 
     policy_arn: str
     actions: tuple[str, ...]

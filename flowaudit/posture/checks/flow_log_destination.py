@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from flowaudit.policies import Policy, Request
 from flowaudit.posture.asking import seen
-from flowaudit.posture.buckets import PUBLIC_ACCESS_BLOCK, Bucket
+from flowaudit.posture.buckets import PUBLIC_ACCESS_BLOCK, Bucket, Expiry
 from flowaudit.posture.live import Live
 from flowaudit.posture.model import Check, Expected, Property, compared
 from flowaudit.posture.trial import FOREIGN_ACCOUNT, Wish, bucket_arn, of_account, partition, role, tried
@@ -65,13 +65,26 @@ def _retention(expected: Expected, live: Live) -> Iterator[Property]:
     if wanted is None or wanted.retention_days is None:
         return
     if wanted.destination_type == "cloud-watch-logs":
-        subject, days = wanted.destination or expected.vpc_id, seen(live.retention_days)
+        days = seen(live.retention_days)
+        subject, expires = wanted.destination or expected.vpc_id, None if days is None else Expiry(days)
     elif bucket := _bucket(expected, live):
-        subject, days = bucket.name, seen(bucket.expires_after)
+        subject, expires = bucket.name, seen(bucket.expires)
     else:
         return
-    ok, found = days == wanted.retention_days, "for ever" if days is None else f"{days} days"
-    yield compared(subject, "retention", f"{wanted.retention_days} days", found, ok=ok)
+    told, found = f"{wanted.retention_days} days", _kept(expires)
+    yield compared(subject, "retention", told, found, ok=found == told)
+
+
+def _kept(expires: Expiry | None) -> str:
+    """Return in words how long flow logs are kept."""
+    if expires is None:
+        return "for ever"
+    if expires.date:
+        return f"until {expires.date}"
+    kept = "for ever" if expires.days is None else f"{expires.days} days"
+    if expires.first is None or (expires.days is not None and expires.days <= expires.first):
+        return kept
+    return f"{kept}, some {expires.first} days only"
 
 
 def _delivery(expected: Expected, live: Live) -> Iterator[Property]:
