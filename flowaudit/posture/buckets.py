@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -119,7 +119,12 @@ def _expires(ask: Asker, name: str) -> Expiry | Missing | None:
     answer = _asked(ask, "get_bucket_lifecycle_configuration", "s3:GetLifecycleConfiguration", name, gone)
     if isinstance(answer, Missing):
         return answer
-    some = [rule for rule in answer.get("Rules") or () if rule.get("Status") == "Enabled" and _of_flow_logs(rule)]
+    return expiry(answer.get("Rules") or ())
+
+
+def expiry(rules: Iterable[Mapping[str, Any]]) -> Expiry | None:
+    """Return when flow logs expire by lifecycle rules; None: never."""
+    some = [rule for rule in rules if rule.get("Status") == "Enabled" and _of_flow_logs(rule)]
     if date := min((str(rule["Expiration"]["Date"]) for rule in some if "Date" in _expiration(rule)), default=""):
         return Expiry(date=date)
     days: dict[bool, list[int]] = {True: [], False: []}

@@ -69,13 +69,17 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """Actions on a resource in S3, whether a policy has to allow them, and if to its own account only."""
+    """Actions on a resource in S3, whether a policy has to allow them, and if to its own account only.
+
+    `bucket` is the ARN of the bucket as the policy may have it, with wildcards; empty: without any.
+    """
 
     name: str
     actions: tuple[str, ...]
     resource: str
     allowed: bool = True
     own: bool = True
+    bucket: str = ""
 
 
 @dataclass(frozen=True, slots=True)

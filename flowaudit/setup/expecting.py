@@ -97,12 +97,14 @@ def _access(setup: Setup) -> Iterator[Access]:
     if setup.buckets.jumpstart:
         models = bucket_arn(region, f"jumpstart-cache-prod-{region}/{KEY}")
         yield Access("models of JumpStart", READ_OBJECTS, models, own=False)
+        yield Access("listing models of JumpStart", ("s3:ListBucket",), models.removesuffix(f"/{KEY}"), own=False)
     allowed = setup.amazon_linux_repositories == "allow"
     for patterns in LINUX_REPOSITORIES.values():
         for pattern in patterns:
             repository = pattern.replace("*", region)
             packages = bucket_arn(region, f"{repository}/{KEY}")
-            yield Access(f"packages from {repository}", READ_OBJECTS, packages, allowed=allowed, own=False)
+            any_ = bucket_arn(region, pattern)
+            yield Access(f"packages from {repository}", READ_OBJECTS, packages, allowed, own=False, bucket=any_)
 
 
 def _flow_log(setup: Setup, outputs: Mapping[str, str]) -> FlowLogExpectation:

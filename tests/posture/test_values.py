@@ -12,11 +12,14 @@ import pytest
 from botocore.stub import Stubber
 from moto import mock_aws
 
-from flowaudit.posture import Expected, Live, Result, Status, audit, read
+from flowaudit.posture import BucketPolicyExpectation, Expected, Live, Result, Status, audit, read
+from flowaudit.posture.buckets import Bucket, expiry
 from flowaudit.posture.live import Files
 from flowaudit.posture.model import Missing
-from flowaudit.topology import Route, SecurityGroupRule
+from flowaudit.setup.expecting import expected as expected_of
+from flowaudit.topology import AclEntry, Network, PrefixList, Route, SecurityGroupRule
 from tests.posture.clouds import ACCOUNT, REGION, Deployed, deployed
+from tests.setup.wishes import ADMIN, setup
 
 IGW = "igw-0123456789abcdef0"
 
@@ -99,6 +102,9 @@ def test_both_are_as_expected(isolated: Case, nat: Case) -> None:
         (Route(destination="0.0.0.0/1", target="tgw-0123456789abcdef0"), {"default-route"}),
         (Route(destination="::/0", target="eni-0123456789abcdef0"), {"default-route"}),
         (Route(destination="203.0.113.0/24", target="tgw-0123456789abcdef0"), {"default-route"}),
+        (Route(destination="0.0.0.0/0", target="vpce-0123456789abcdef0"), {"default-route"}),
+        (Route(destination="64:ff9b::/96", target="nat-0123456789abcdef0"), {"default-route"}),
+        (Route(destination="10.9.0.0/16", target="vpce-0123456789abcdef0"), set()),
         (Route(destination="10.9.0.0/16", target="pcx-0123456789abcdef0"), set()),
         (Route(destination="100.64.0.0/10", target="tgw-0123456789abcdef0"), set()),
         (Route(destination="10.9.0.0/16", target="", state="blackhole"), {"blackhole-route"}),
@@ -109,6 +115,31 @@ def test_every_path_to_the_internet_is_seen(isolated: Case, route: Route, checks
     """Gateways of any kind, halves of 0.0.0.0/0, IPv6; private networks are no internet."""
     expected, live = isolated
     assert set(failed(expected, routes(live, route))) == checks
+
+
+@pytest.mark.parametrize(
+    ("cidrs", "target", "checks"),
+    [
+        (("10.9.0.0/16", "192.168.0.0/16"), "tgw-0123456789abcdef0", set()),
+        (("10.9.0.0/16", "128.0.0.0/1"), "tgw-0123456789abcdef0", {"default-route"}),
+        (("0.0.0.0/0",), "vpce-0123456789abcdef0", {"default-route"}),
+    ],
+)
+def test_a_prefix_list_is_what_is_in_it(isolated: Case, cidrs: tuple[str, ...], target: str, checks: set[str]) -> None:
+    """A route by prefix list leads to all of its networks."""
+    expected, live = isolated
+    mine = PrefixList(prefix_list_id="pl-0123456789abcdef0", name="mine", cidrs=cidrs)
+    more = routes(live, Route(destination="pl-0123456789abcdef0", target=target))
+    assert set(failed(expected, changed(more, prefix_lists=(*live.network.prefix_lists, mine)))) == checks
+
+
+def test_a_prefix_list_that_cannot_be_read_is_unknown(isolated: Case) -> None:
+    """What is in it may be the internet."""
+    expected, live = isolated
+    more = routes(live, Route(destination="pl-0123456789abcdef0", target="tgw-0123456789abcdef0"))
+    hidden = replace(more, unseen={"prefix_lists": Missing("ec2:GetManagedPrefixListEntries", "denied")})
+    unknown = {each.check for each in wrong(expected, hidden) if each.status is Status.UNKNOWN}
+    assert "default-route" in unknown
 
 
 def test_nat_is_the_only_path(nat: Case) -> None:
@@ -147,8 +178,25 @@ def test_a_single_nat_gateway_is_for_all(nat: Case) -> None:
     expected, live = nat
     assert set(failed(replace(expected, nat="single"), live)) == {"nat-zones"}
     assert set(failed(replace(expected, nat="regional"), live)) == {"nat-zones"}
+
+
+def test_a_regional_nat_gateway_has_its_own_flow_log(nat: Case) -> None:
+    """Its interfaces are in no subnet of the VPC: without a flow log of its own their traffic is not recorded."""
+    expected, live = nat
+    expected = replace(expected, nat="regional")
     regional = gateways(live, availability="regional", subnet_id=None)
-    assert failed(replace(expected, nat="regional"), regional) == {}
+    results = wrong(expected, regional)
+    used = {each.gateway_id for each in live.network.gateways if each.kind == "nat_gateway"}
+    assert {(each.check, each.subject, each.found) for each in results} == {("flow-log", one, "absent") for one in used}
+
+    (log,) = live.network.flow_logs
+    logs = (log, *(replace(log, flow_log_id=f"fl-{one}", resource_id=one) for one in used))
+    written = dict.fromkeys((one.flow_log_id for one in logs), Files("parquet", hive=True, hourly=True))
+    whole = replace(changed(regional, flow_logs=logs), files=written)
+    assert failed(expected, whole) == {}
+
+    rejected = (log, *(replace(one, traffic_type="REJECT") for one in logs[1:]))
+    assert failed(expected, changed(whole, flow_logs=rejected)) == {"flow-log-traffic": "REJECT"}
 
 
 CASES: list[tuple[str, Callable[[Expected, Live], tuple[Expected, Live]], dict[str, str]]] = [
@@ -331,6 +379,217 @@ def test_a_weakened_guardrail_fails(nat: Case) -> None:
     results = wrong(expected, replace(live, guardrail=json.dumps(document)))
     assert [each.property for each in results] == ["requests without a VPC"]
     assert failed(expected, replace(live, guardrail="")) == {"guardrail": "absent"}
+
+
+def test_a_guardrail_that_nobody_made_is_absent() -> None:
+    """[setup] wants it, but the stack is of before: that is a failure, not a check that does not apply."""
+    wanted = expected_of(setup(guardrail=True), {"VpcId": "vpc-0123456789abcdef0"}).guardrail
+    assert wanted is not None
+    expected = Expected(vpc_id="vpc-0123456789abcdef0", guardrail=wanted)
+    live = Live(network=Network(vpc_id=expected.vpc_id, account_id=ACCOUNT, region=REGION))
+    assert failed(expected, live)["guardrail"] == "absent"
+
+
+def acl(live: Live, *entries: AclEntry) -> Live:
+    """Return the VPC whose network ACLs have these entries before their own."""
+    every = (replace(each, entries=(*entries, *each.entries)) for each in live.network.network_acls)
+    return changed(live, network_acls=tuple(every))
+
+
+@pytest.mark.parametrize(
+    ("egress", "low", "high"), [(False, 443, 443), (True, 1024, 65535), (True, 443, 443), (False, 1024, 1024)]
+)
+def test_interface_endpoints_are_reached_from_the_other_subnets(
+    isolated: Case, egress: bool, low: int, high: int
+) -> None:
+    """The network ACL of an endpoint's subnet admits the request, that of the workload's the answer."""
+    expected, live = isolated
+    deny = AclEntry(
+        number=1, egress=egress, action="deny", protocol="6", cidr="10.0.0.0/16", from_port=low, to_port=high
+    )
+    assert set(failed(expected, acl(live, deny))) == {"network-acls"}
+    assert failed(expected, acl(live, replace(deny, protocol="17"))) == {}
+
+
+def test_an_endpoint_that_somebody_added_is_a_path_too(isolated: Case) -> None:
+    """In the same security groups, workloads reach it: its policy counts like that of the others."""
+    expected, live = isolated
+    logs = next(each for each in live.network.endpoints if each.service.endswith(".logs"))
+    service = "com.amazonaws.us-east-1.s3"
+    added = replace(logs, endpoint_id="vpce-0123456789abcdef0", service=service, policy=json.dumps(DEFAULT))
+    found = failed(expected, changed(live, endpoints=(*live.network.endpoints, added)))
+    assert found == {"interface-endpoint-policy": "the default policy: everything is allowed"}
+    elsewhere = replace(added, security_groups=("sg-0123456789abcdef0",))
+    assert failed(expected, changed(live, endpoints=(*live.network.endpoints, elsewhere))) == {}
+
+
+def test_of_two_flow_logs_the_good_one_counts(isolated: Case) -> None:
+    """Where none is named: one that fails, or has half of the traffic, is no reason to fail."""
+    expected, live = isolated
+    assert expected.flow_log is not None
+    expected = replace(expected, flow_log=replace(expected.flow_log, flow_log_id=""))
+    (good,) = live.network.flow_logs
+    bad = replace(good, flow_log_id="fl-0", delivery_status="FAILED")
+    assert failed(expected, changed(live, flow_logs=(bad, good))) == {}
+    half = replace(good, flow_log_id="fl-0", traffic_type="REJECT")
+    assert failed(expected, changed(live, flow_logs=(half, good))) == {}
+
+
+@pytest.mark.parametrize(
+    ("rules", "found"),
+    [
+        ([{"Expiration": {"Days": 1}, "Filter": {"Prefix": "AWSLogs/1234"}}], "365 days, some 1 days only"),
+        ([{"Expiration": {"Days": 1}, "Prefix": "AWS"}], "1 days"),
+        ([{"Expiration": {"Days": 1}, "Filter": {"ObjectSizeGreaterThan": 9}}], "365 days, some 1 days only"),
+        ([{"Expiration": {"Date": "2026-12-01"}, "Filter": {}}], "until 2026-12-01"),
+        ([{"Expiration": {"Days": 1}, "Filter": {"Prefix": "models/"}}], "365 days"),
+        ([{"Expiration": {"Days": 1}, "Filter": {"And": {"Prefix": "AWS", "Tags": [{"Key": "k"}]}}}], "365 days"),
+        ([{"Expiration": {"Days": 1}, "Filter": {}, "Status": "Disabled"}], "365 days"),
+        ([{"NoncurrentVersionExpiration": {"NoncurrentDays": 1}, "Filter": {}}], "365 days"),
+    ],
+)
+def test_flow_logs_are_kept_as_long_as_the_first_rule_says(
+    isolated: Case, rules: list[dict[str, Any]], found: str
+) -> None:
+    """Every rule that is for some flow logs counts, whatever it is narrowed by."""
+    expected, live = isolated
+    every = [{"Status": "Enabled", **each} for each in (*rules, {"Expiration": {"Days": 365}, "Filter": {}})]
+    buckets = {name: replace(each, expires=expiry(every)) for name, each in live.buckets.items()}
+    results = list(audit(expected, replace(live, buckets=buckets)))
+    (kept,) = [each for each in results if each.check == "flow-log-retention"]
+    assert (kept.found, kept.status is Status.PASS) == (found, found == "365 days")
+
+
+OWN_BUCKET = "arn:aws:s3:::amzn-example-models"
+ATTACKER = "arn:aws:iam::444455556666:role/attacker"
+
+
+def s3_statement(live: Live, **statement: Any) -> Live:
+    """Return the VPC with one statement more in the policy of its S3 endpoint."""
+    (endpoint,) = [each for each in live.network.endpoints if each.type == "Gateway"]
+    document = json.loads(endpoint.policy or "")
+    document["Statement"].append({"Effect": "Allow", "Principal": "*", **statement})
+    return endpoint_policy(live, document)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        {"Action": "s3:PutObject", "Resource": "arn:aws:s3:::attacker/*"},
+        {"Action": "s3:Put*", "Resource": "arn:aws:s3:::amzn-example-*"},
+        {"Action": "s3:GetObject", "Resource": "arn:aws:s3:us-east-1:444455556666:accesspoint/a/object/*"},
+        {"NotAction": ["s3:GetObject", "s3:PutObject"], "Resource": "*"},
+        {"NotAction": "s3:GetObject", "NotResource": f"{OWN_BUCKET}/*"},
+        {
+            "Action": "s3:PutObject",
+            "Resource": "arn:aws:s3:::attacker/*",
+            "Condition": {"StringEquals": {"aws:PrincipalArn": "arn:aws:iam::123456789012:role/mine"}},
+        },
+        {
+            "Action": "s3:PutObject",
+            "Resource": "arn:aws:s3:::attacker/*",
+            "Condition": {"StringNotEquals": {"aws:SourceVpc": "vpc-0"}, "StringEquals": {"s3:x-amz-acl": "private"}},
+        },
+        {
+            "Principal": {"AWS": "arn:aws:iam::123456789012:role/mine"},
+            "Action": "s3:PutObject",
+            "Resource": "arn:aws:s3:::attacker/*",
+        },
+    ],
+)
+def test_a_bucket_that_somebody_added_is_seen(isolated: Case, statement: dict[str, Any]) -> None:
+    """Whatever it is called, and whoever may use it on what condition."""
+    expected, live = isolated
+    results = wrong(expected, s3_statement(live, **statement))
+    assert {(each.check, each.property) for each in results} == {("s3-endpoint-policy", "buckets that are not named")}
+
+
+@pytest.mark.parametrize(
+    ("statement", "property_"),
+    [
+        ({"Action": "s3:PutObjectAcl", "Resource": f"{OWN_BUCKET}/*"}, f"management of {OWN_BUCKET}"),
+        (
+            {
+                "Action": "s3:GetObject",
+                "Resource": f"{OWN_BUCKET}/*",
+                "Condition": {"StringEquals": {"aws:PrincipalAccount": "444455556666"}},
+            },
+            "reading from amzn-example-models, with credentials of another account",
+        ),
+        (
+            {"Principal": {"AWS": ATTACKER}, "Action": "s3:GetObject", "Resource": f"{OWN_BUCKET}/*"},
+            "reading from amzn-example-models, with credentials of another account",
+        ),
+    ],
+)
+def test_what_a_policy_allows_beyond_is_seen(isolated: Case, statement: dict[str, Any], property_: str) -> None:
+    """Actions that no model needs, and accounts that the policy itself names."""
+    expected, live = isolated
+    assert [each.property for each in wrong(expected, s3_statement(live, **statement))] == [property_]
+
+
+def test_own_buckets_of_the_account_are_no_foreign_ones(isolated: Case) -> None:
+    """A condition that no foreign bucket meets keeps data in the account; what is denied is not allowed."""
+    expected, live = isolated
+    own = {"StringEquals": {"aws:ResourceAccount": ACCOUNT}}
+    more = s3_statement(live, Action="s3:GetObject", Resource="arn:aws:s3:::other/*", Condition=own)
+    denied = s3_statement(more, Action="s3:PutObject", Resource="arn:aws:s3:::attacker/*")
+    denied = s3_statement(denied, Effect="Deny", Action="s3:PutObject", Resource="arn:aws:s3:::attacker/*")
+    assert failed(expected, denied) == {}
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        {"Action": "s3:DeleteObject", "Principal": "*"},
+        {"Action": "s3:ListBucket", "Principal": {"AWS": ATTACKER}},
+        {"Action": "s3:GetObject", "Principal": {"AWS": "444455556666"}},
+        {"Action": "s3:GetObject", "Principal": "*", "Condition": {"IpAddress": {"aws:SourceIp": "203.0.113.0/24"}}},
+    ],
+)
+def test_others_that_reach_flow_logs_are_seen(isolated: Case, statement: dict[str, Any]) -> None:
+    """By any action, as a named account or principal, or on a condition that somebody meets."""
+    expected, live = isolated
+    ((name, bucket),) = live.buckets.items()
+    document = json.loads(str(bucket.policy))
+    resources = [f"arn:aws:s3:::{name}", f"arn:aws:s3:::{name}/*"]
+    document["Statement"].append({"Effect": "Allow", "Resource": resources, **statement})
+    opened = replace(live, buckets={name: replace(bucket, policy=json.dumps(document))})
+    results = wrong(expected, opened)
+    assert [(each.check, each.property) for each in results] == [
+        ("flow-log-bucket-policy", "reading by other accounts")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("condition", "property_"),
+    [
+        ({"ArnNotLike": {"aws:PrincipalArn": [ADMIN, f"arn:aws:iam::{ACCOUNT}:role/other"]}}, "from outside the VPC"),
+        ({"NotIpAddress": {"aws:SourceIp": "203.0.113.0/24"}}, "from outside the VPC"),
+        ({"StringNotEquals": {"aws:SourceVpce": ["vpce-0a", "vpce-0b"]}}, "over another endpoint"),
+    ],
+)
+def test_an_exception_of_a_bucket_policy_is_seen(isolated: Case, condition: dict[str, Any], property_: str) -> None:
+    """One more principal, network or endpoint that reaches the data from elsewhere."""
+    expected, live = isolated
+    s3 = next(each for each in live.network.endpoints if each.type == "Gateway")
+    own = changed(live, endpoints=(replace(s3, endpoint_id="vpce-0a"),))
+    deny = {
+        "StringNotEquals": {"aws:SourceVpce": ["vpce-0a"]},
+        "ArnNotLike": {"aws:PrincipalArn": [ADMIN]},
+    }
+    resources = ["arn:aws:s3:::data", "arn:aws:s3:::data/*"]
+    base = {"Effect": "Deny", "Principal": "*", "Action": "s3:*", "Resource": resources}
+    data = BucketPolicyExpectation(("data",), (ADMIN,))
+
+    def found(conditions: dict[str, Any]) -> list[str]:
+        text = json.dumps({"Version": "2012-10-17", "Statement": [{**base, "Condition": conditions}]})
+        seen = replace(own, buckets={**live.buckets, "data": Bucket(name="data", region=REGION, policy=text)})
+        results = wrong(replace(expected, bucket_policy=data), seen)
+        return [each.property for each in results if each.check == "bucket-policies"]
+
+    assert found(deny) == []
+    assert found({**deny, **condition}) == [property_]
 
 
 def test_a_shared_vpc_hides_its_owners_parts(isolated: Case) -> None:

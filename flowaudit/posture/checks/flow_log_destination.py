@@ -9,7 +9,8 @@ from flowaudit.posture.asking import seen
 from flowaudit.posture.buckets import PUBLIC_ACCESS_BLOCK, Bucket, Expiry
 from flowaudit.posture.live import Live
 from flowaudit.posture.model import Check, Expected, Property, compared
-from flowaudit.posture.trial import FOREIGN_ACCOUNT, Wish, bucket_arn, of_account, partition, role, tried
+from flowaudit.posture.named import offers, strangers
+from flowaudit.posture.trial import FOREIGN_ACCOUNT, Wish, bucket_arn, of_principal, partition, role, tried
 
 GUIDE = "G17 Protect Endpoints by Using an Amazon Virtual Private Cloud"
 DELIVERY = "delivery.logs.amazonaws.com"
@@ -98,8 +99,12 @@ def _delivery(expected: Expected, live: Live) -> Iterator[Property]:
     policy, name = Policy.parse(text), bucket.name
     yield tried(name, policy, "log delivery of the account", Wish.ALLOWED, _writes(live, name, live.account_id))
     yield tried(name, policy, "log delivery of other accounts", Wish.REFUSED, _writes(live, name, FOREIGN_ACCOUNT))
-    yield tried(name, policy, "reading by other accounts", Wish.REFUSED, [_read(live, name, FOREIGN_ACCOUNT)])
-    yield tried(name, policy, "requests without TLS", Wish.DENIED, [_read(live, name, live.account_id, "false")])
+    others = strangers(live, text)
+    reads = [_read(live, name, other) for other in others]
+    offered = [Request(*each, other, of_principal(live, other)) for each in offers(policy) for other in others]
+    yield tried(name, policy, "reading by other accounts", Wish.REFUSED, reads, offered)
+    insecure = [_read(live, name, role(live, live.account_id), "false")]
+    yield tried(name, policy, "requests without TLS", Wish.DENIED, insecure)
 
 
 def _writes(live: Live, bucket: str, account_id: str) -> list[Request]:
@@ -119,9 +124,9 @@ def _writes(live: Live, bucket: str, account_id: str) -> list[Request]:
     ]
 
 
-def _read(live: Live, bucket: str, account_id: str, secure: str = "true") -> Request:
-    context = {**of_account(live, account_id), "aws:SecureTransport": secure}
-    return Request("s3:GetObject", bucket_arn(live.region, f"{bucket}/AWSLogs/key"), role(live, account_id), context)
+def _read(live: Live, bucket: str, principal: str, secure: str = "true") -> Request:
+    context = {**of_principal(live, principal), "aws:SecureTransport": secure}
+    return Request("s3:GetObject", bucket_arn(live.region, f"{bucket}/AWSLogs/key"), principal, context)
 
 
 CHECKS = (
