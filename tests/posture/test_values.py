@@ -3,60 +3,25 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import boto3
 import pytest
 from botocore.stub import Stubber
-from moto import mock_aws
 
-from flowaudit.posture import BucketPolicyExpectation, Expected, Live, Result, Status, audit, read
-from flowaudit.posture.buckets import Bucket, expiry
+from flowaudit.posture import Expected, Live, Result, Status, audit, read
+from flowaudit.posture.buckets import expiry
 from flowaudit.posture.live import Files
 from flowaudit.posture.model import Missing
 from flowaudit.setup.expecting import expected as expected_of
 from flowaudit.topology import AclEntry, Network, PrefixList, Route, SecurityGroupRule
 from tests.posture.clouds import ACCOUNT, REGION, Deployed, deployed
-from tests.setup.wishes import ADMIN, setup
+from tests.posture.values import Case, changed, endpoint_policy, failed, wrong
+from tests.setup.wishes import setup
 
 IGW = "igw-0123456789abcdef0"
-
-
-@pytest.fixture(scope="module")
-def isolated() -> Iterator[tuple[Expected, Live]]:
-    """What is expected of an isolated VPC, and that VPC."""
-    yield from _once()
-
-
-@pytest.fixture(scope="module")
-def nat() -> Iterator[tuple[Expected, Live]]:
-    """What is expected of a VPC with a NAT gateway in each zone, and that VPC."""
-    yield from _once(profile="nat", guardrail=True)
-
-
-def _once(**wish: Any) -> Iterator[tuple[Expected, Live]]:
-    with mock_aws():
-        it = deployed(**wish)
-        yield it.expected, it.live()
-
-
-def wrong(expected: Expected, live: Live) -> list[Result]:
-    """Return the properties that are not as expected."""
-    return [each for each in audit(expected, live) if each.status in (Status.FAIL, Status.UNKNOWN)]
-
-
-def failed(expected: Expected, live: Live) -> dict[str, str]:
-    """Return what is found instead of what is expected, by check; nothing may be unknown."""
-    results = wrong(expected, live)
-    assert {each.status for each in results} <= {Status.FAIL}
-    return {each.check: each.found for each in results}
-
-
-def changed(live: Live, **parts: Any) -> Live:
-    """Return the VPC with other parts of its network."""
-    return replace(live, network=replace(live.network, **parts))
 
 
 def routes(live: Live, *more: Route, without: str = "") -> Live:
@@ -82,9 +47,6 @@ def gateways(live: Live, **other: Any) -> Live:
 def files(live: Live, wanted: Files) -> Live:
     """Return the VPC whose flow logs write files so."""
     return replace(live, files={each.flow_log_id: wanted for each in live.network.flow_logs})
-
-
-Case = tuple[Expected, Live]
 
 
 def test_both_are_as_expected(isolated: Case, nat: Case) -> None:
@@ -281,13 +243,6 @@ def test_a_value_that_differs_is_the_one_failure(
     assert failed(*change(*isolated)) == found
 
 
-def endpoint_policy(live: Live, policy: object, kind: str = "Gateway") -> Live:
-    """Return the VPC with another policy of its endpoints of a kind."""
-    text = policy if isinstance(policy, str) else json.dumps(policy)
-    every = (replace(each, policy=text) if each.type == kind else each for each in live.network.endpoints)
-    return changed(live, endpoints=tuple(every))
-
-
 DEFAULT = {
     "Version": "2008-10-17",
     "Statement": [{"Effect": "Allow", "Principal": "*", "Action": "*", "Resource": "*"}],
@@ -458,138 +413,6 @@ def test_flow_logs_are_kept_as_long_as_the_first_rule_says(
     results = list(audit(expected, replace(live, buckets=buckets)))
     (kept,) = [each for each in results if each.check == "flow-log-retention"]
     assert (kept.found, kept.status is Status.PASS) == (found, found == "365 days")
-
-
-OWN_BUCKET = "arn:aws:s3:::amzn-example-models"
-ATTACKER = "arn:aws:iam::444455556666:role/attacker"
-
-
-def s3_statement(live: Live, **statement: Any) -> Live:
-    """Return the VPC with one statement more in the policy of its S3 endpoint."""
-    (endpoint,) = [each for each in live.network.endpoints if each.type == "Gateway"]
-    document = json.loads(endpoint.policy or "")
-    document["Statement"].append({"Effect": "Allow", "Principal": "*", **statement})
-    return endpoint_policy(live, document)
-
-
-@pytest.mark.parametrize(
-    "statement",
-    [
-        {"Action": "s3:PutObject", "Resource": "arn:aws:s3:::attacker/*"},
-        {"Action": "s3:Put*", "Resource": "arn:aws:s3:::amzn-example-*"},
-        {"Action": "s3:GetObject", "Resource": "arn:aws:s3:us-east-1:444455556666:accesspoint/a/object/*"},
-        {"NotAction": ["s3:GetObject", "s3:PutObject"], "Resource": "*"},
-        {"NotAction": "s3:GetObject", "NotResource": f"{OWN_BUCKET}/*"},
-        {
-            "Action": "s3:PutObject",
-            "Resource": "arn:aws:s3:::attacker/*",
-            "Condition": {"StringEquals": {"aws:PrincipalArn": "arn:aws:iam::123456789012:role/mine"}},
-        },
-        {
-            "Action": "s3:PutObject",
-            "Resource": "arn:aws:s3:::attacker/*",
-            "Condition": {"StringNotEquals": {"aws:SourceVpc": "vpc-0"}, "StringEquals": {"s3:x-amz-acl": "private"}},
-        },
-        {
-            "Principal": {"AWS": "arn:aws:iam::123456789012:role/mine"},
-            "Action": "s3:PutObject",
-            "Resource": "arn:aws:s3:::attacker/*",
-        },
-    ],
-)
-def test_a_bucket_that_somebody_added_is_seen(isolated: Case, statement: dict[str, Any]) -> None:
-    """Whatever it is called, and whoever may use it on what condition."""
-    expected, live = isolated
-    results = wrong(expected, s3_statement(live, **statement))
-    assert {(each.check, each.property) for each in results} == {("s3-endpoint-policy", "buckets that are not named")}
-
-
-@pytest.mark.parametrize(
-    ("statement", "property_"),
-    [
-        ({"Action": "s3:PutObjectAcl", "Resource": f"{OWN_BUCKET}/*"}, f"management of {OWN_BUCKET}"),
-        (
-            {
-                "Action": "s3:GetObject",
-                "Resource": f"{OWN_BUCKET}/*",
-                "Condition": {"StringEquals": {"aws:PrincipalAccount": "444455556666"}},
-            },
-            "reading from amzn-example-models, with credentials of another account",
-        ),
-        (
-            {"Principal": {"AWS": ATTACKER}, "Action": "s3:GetObject", "Resource": f"{OWN_BUCKET}/*"},
-            "reading from amzn-example-models, with credentials of another account",
-        ),
-    ],
-)
-def test_what_a_policy_allows_beyond_is_seen(isolated: Case, statement: dict[str, Any], property_: str) -> None:
-    """Actions that no model needs, and accounts that the policy itself names."""
-    expected, live = isolated
-    assert [each.property for each in wrong(expected, s3_statement(live, **statement))] == [property_]
-
-
-def test_own_buckets_of_the_account_are_no_foreign_ones(isolated: Case) -> None:
-    """A condition that no foreign bucket meets keeps data in the account; what is denied is not allowed."""
-    expected, live = isolated
-    own = {"StringEquals": {"aws:ResourceAccount": ACCOUNT}}
-    more = s3_statement(live, Action="s3:GetObject", Resource="arn:aws:s3:::other/*", Condition=own)
-    denied = s3_statement(more, Action="s3:PutObject", Resource="arn:aws:s3:::attacker/*")
-    denied = s3_statement(denied, Effect="Deny", Action="s3:PutObject", Resource="arn:aws:s3:::attacker/*")
-    assert failed(expected, denied) == {}
-
-
-@pytest.mark.parametrize(
-    "statement",
-    [
-        {"Action": "s3:DeleteObject", "Principal": "*"},
-        {"Action": "s3:ListBucket", "Principal": {"AWS": ATTACKER}},
-        {"Action": "s3:GetObject", "Principal": {"AWS": "444455556666"}},
-        {"Action": "s3:GetObject", "Principal": "*", "Condition": {"IpAddress": {"aws:SourceIp": "203.0.113.0/24"}}},
-    ],
-)
-def test_others_that_reach_flow_logs_are_seen(isolated: Case, statement: dict[str, Any]) -> None:
-    """By any action, as a named account or principal, or on a condition that somebody meets."""
-    expected, live = isolated
-    ((name, bucket),) = live.buckets.items()
-    document = json.loads(str(bucket.policy))
-    resources = [f"arn:aws:s3:::{name}", f"arn:aws:s3:::{name}/*"]
-    document["Statement"].append({"Effect": "Allow", "Resource": resources, **statement})
-    opened = replace(live, buckets={name: replace(bucket, policy=json.dumps(document))})
-    results = wrong(expected, opened)
-    assert [(each.check, each.property) for each in results] == [
-        ("flow-log-bucket-policy", "reading by other accounts")
-    ]
-
-
-@pytest.mark.parametrize(
-    ("condition", "property_"),
-    [
-        ({"ArnNotLike": {"aws:PrincipalArn": [ADMIN, f"arn:aws:iam::{ACCOUNT}:role/other"]}}, "from outside the VPC"),
-        ({"NotIpAddress": {"aws:SourceIp": "203.0.113.0/24"}}, "from outside the VPC"),
-        ({"StringNotEquals": {"aws:SourceVpce": ["vpce-0a", "vpce-0b"]}}, "over another endpoint"),
-    ],
-)
-def test_an_exception_of_a_bucket_policy_is_seen(isolated: Case, condition: dict[str, Any], property_: str) -> None:
-    """One more principal, network or endpoint that reaches the data from elsewhere."""
-    expected, live = isolated
-    s3 = next(each for each in live.network.endpoints if each.type == "Gateway")
-    own = changed(live, endpoints=(replace(s3, endpoint_id="vpce-0a"),))
-    deny = {
-        "StringNotEquals": {"aws:SourceVpce": ["vpce-0a"]},
-        "ArnNotLike": {"aws:PrincipalArn": [ADMIN]},
-    }
-    resources = ["arn:aws:s3:::data", "arn:aws:s3:::data/*"]
-    base = {"Effect": "Deny", "Principal": "*", "Action": "s3:*", "Resource": resources}
-    data = BucketPolicyExpectation(("data",), (ADMIN,))
-
-    def found(conditions: dict[str, Any]) -> list[str]:
-        text = json.dumps({"Version": "2012-10-17", "Statement": [{**base, "Condition": conditions}]})
-        seen = replace(own, buckets={**live.buckets, "data": Bucket(name="data", region=REGION, policy=text)})
-        results = wrong(replace(expected, bucket_policy=data), seen)
-        return [each.property for each in results if each.check == "bucket-policies"]
-
-    assert found(deny) == []
-    assert found({**deny, **condition}) == [property_]
 
 
 def test_a_shared_vpc_hides_its_owners_parts(isolated: Case) -> None:
