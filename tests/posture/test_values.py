@@ -104,6 +104,13 @@ def test_a_prefix_list_that_cannot_be_read_is_unknown(isolated: Case) -> None:
     assert "default-route" in unknown
 
 
+def test_a_route_to_what_is_not_known_is_unknown(isolated: Case) -> None:
+    """A kind of destination that EC2 adds one day may be the internet."""
+    expected, live = isolated
+    results = wrong(expected, routes(live, Route(destination="", target="tgw-0123456789abcdef0")))
+    assert {(each.check, each.status) for each in results} == {("default-route", Status.UNKNOWN)}
+
+
 def test_nat_is_the_only_path(nat: Case) -> None:
     """No route to it is a failure of profile nat, and so is one more to something else."""
     expected, live = nat

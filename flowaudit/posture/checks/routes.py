@@ -9,7 +9,7 @@ from typing import TypeAlias
 from flowaudit.paths.addresses import SCOPES
 from flowaudit.posture.checks.subnets import workloads_subnets
 from flowaudit.posture.live import Live
-from flowaudit.posture.model import Check, Expected, Property, compared
+from flowaudit.posture.model import Check, Expected, Missing, Property, Unseen, compared
 from flowaudit.topology import Route, RouteTable
 
 INTERNET_GATEWAYS = ("igw-", "eigw-", "cagw-")
@@ -45,7 +45,10 @@ def leads_out(route: Route, live: Live) -> bool:
 
 
 def _is_public(cidr: str) -> bool:
-    network = ipaddress.ip_network(cidr)
+    try:
+        network = ipaddress.ip_network(cidr)
+    except ValueError as error:
+        raise Unseen(Missing("", f"{cidr!r} is no destination of a route that is known here")) from error
     return not any(_is_within(network, each) for each in _NOT_PUBLIC)
 
 
