@@ -69,21 +69,29 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """Actions on a resource in S3, whether a policy has to allow them, and if to its own account only."""
+    """Actions on a resource in S3, whether a policy has to allow them, and if to its own account only.
+
+    `bucket` is the ARN of the bucket as the policy may have it, with wildcards; empty: without any.
+    """
 
     name: str
     actions: tuple[str, ...]
     resource: str
     allowed: bool = True
     own: bool = True
+    bucket: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class FlowLogExpectation:
-    """A flow log: its id ("" for any of the VPC), fields, destination and files; None leaves one open."""
+    """A flow log: its id ("" for any of the VPC), fields, destination and files; None leaves one open.
+
+    `tag_fields` are the tags that are recorded, by the type of resource, in the order of their fields.
+    """
 
     flow_log_id: str = ""
     fields: tuple[str, ...] | None = None
+    tag_fields: Mapping[str, tuple[str, ...]] | None = None
     interval: int | None = 60
     destination_type: Literal["s3", "cloud-watch-logs"] | None = None
     destination: str | None = None
@@ -101,7 +109,10 @@ class BucketPolicyExpectation:
 
 @dataclass(frozen=True, slots=True)
 class GuardrailExpectation:
-    """The IAM policy that denies actions without, or outside of, these subnets and security groups."""
+    """The IAM policy that denies actions without, or outside of, these subnets and security groups.
+
+    Without an ARN it is wanted, but nobody made it.
+    """
 
     policy_arn: str
     actions: tuple[str, ...]

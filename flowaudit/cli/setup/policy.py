@@ -115,6 +115,8 @@ def _head(made: Plan, vpc: str, since: datetime, named: Collection[str]) -> Iter
         f"jobs that changed since {since:%Y-%m-%d %H:%M} UTC or run now; "
         f"{len(made.document.text):,} of 20,480 characters"
     )
+    if named:
+        yield "warning: only for what is named: applied, the policy denies S3 to every other workload of the VPC"
     if not made.document.scopes:
         yield "warning: nothing needs S3: the policy allows no bucket of yours"
     for gap in made.unread:
