@@ -123,8 +123,9 @@ class Expected:
     """What a VPC is expected to be; None, or an empty tuple, is no expectation.
 
     `zones` are AZ ids. `free_addresses` is for each subnet. `reach` is all that workloads have rules for. `access` is
-    what the policy of the S3 endpoint has to allow or not. `services` are those of interface endpoints.
-    `own_account_only`: endpoints deny credentials of other accounts. `tagged` are the resources that have `tags`.
+    what the policy of the S3 endpoint has to allow or not, `s3_policy` the document that it has to be. `services` are
+    those of interface endpoints. `own_account_only`: endpoints deny credentials of other accounts. `tagged` are the
+    resources that have `tags`.
     """
 
     vpc_id: str
@@ -136,6 +137,7 @@ class Expected:
     nat: Literal["one_per_az", "single", "regional"] | None = None
     s3_endpoint: bool = False
     access: tuple[Access, ...] = ()
+    s3_policy: Mapping[str, object] | None = None
     services: tuple[str, ...] = ()
     own_account_only: bool = False
     workload_groups: tuple[str, ...] = ()

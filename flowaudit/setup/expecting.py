@@ -17,6 +17,7 @@ from flowaudit.posture import (
 from flowaudit.setup.flow_logs import fields, tag_fields
 from flowaudit.setup.guardrail import MUST_NAME_A_VPC
 from flowaudit.setup.naming import bucket_arn, partition
+from flowaudit.setup.policy_file import policy_file
 from flowaudit.setup.s3_endpoint import BUCKET_ACTIONS, READ_OBJECTS, WRITE_OBJECTS
 from flowaudit.setup.security_groups import has_endpoints
 
@@ -40,7 +41,8 @@ def expected(setup: Setup, outputs: Mapping[str, str]) -> Expected:
         internet="none" if setup.profile == "isolated" else "nat",
         nat=setup.nat if setup.profile == "nat" and new else None,
         s3_endpoint=True,
-        access=tuple(_access(setup)),
+        access=() if setup.s3_endpoint_policy else tuple(_access(setup)),
+        s3_policy=policy_file(setup.s3_endpoint_policy) if setup.s3_endpoint_policy else None,
         services=setup.interface_endpoints.services(setup.region),
         own_account_only=True,
         workload_groups=groups,

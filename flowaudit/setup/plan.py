@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -42,7 +43,10 @@ class Property:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What happens to one resource, and why; `gone` if somebody deleted it by hand."""
+    """What happens to one resource, and why; `gone` if somebody deleted it by hand.
+
+    `in_new_table`: it is a route that is added to a route table which the same change set makes.
+    """
 
     action: Action
     logical_id: str
@@ -50,6 +54,7 @@ class Change:
     physical_id: str = ""
     properties: tuple[Property, ...] = ()
     gone: bool = False
+    in_new_table: bool = False
 
     @property
     def by_hand(self) -> bool:
@@ -101,6 +106,7 @@ def _change(described: Mapping[str, Any], known: Mapping[str, str]) -> Change:
         physical_id=described.get("PhysicalResourceId") or known.get(described["LogicalResourceId"], ""),
         properties=tuple(_properties(described.get("Details", ()))),
         gone=described.get("ResourceDriftStatus") == "DELETED",
+        in_new_table=_NEW_TABLE.search(described.get("AfterContext", "")) is not None,
     )
 
 
@@ -140,6 +146,10 @@ def _properties(details: Sequence[Mapping[str, Any]]) -> Iterator[Property]:
             yield one
 
 
+UNKNOWN = "{{changeSet:KNOWN_AFTER_APPLY}}"
+"""What CloudFormation shows for the id of a resource that is not made yet."""
+_NEW_TABLE = re.compile(rf'"RouteTableId": ?"{re.escape(UNKNOWN)}"')
+
 _CUTS: Mapping[str, str] = {
     "AWS::EC2::NatGateway": "connections over it are cut, and its public address may change",
     "AWS::EC2::EIP": "a NAT gateway gets another public address: allow lists elsewhere name the old one",
@@ -162,7 +172,7 @@ def _warnings(changes: Sequence[Change]) -> Iterator[str]:
         if change.action is Action.RECORD:
             continue
         name = f"{change.logical_id} ({change.action})"
-        if change.type == "AWS::EC2::Route":
+        if change.type == "AWS::EC2::Route" and not change.in_new_table:
             yield f"{name}: switches a route: open connections over it are cut"
         elif change.type == "AWS::EC2::VPCEndpoint" and _switches_s3(change):
             yield f"{name}: switches the route to S3: open connections to S3 are cut, retries succeed"

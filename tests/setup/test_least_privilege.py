@@ -8,10 +8,11 @@ import pytest
 
 from flowaudit.config import Setup
 from flowaudit.errors import SetupError
-from flowaudit.setup.least_privilege.document import LONGEST, Writer
+from flowaudit.setup.least_privilege.document import Writer
 from flowaudit.setup.least_privilege.fields import FIELDS
 from flowaudit.setup.least_privilege.needs import Access, Scope, address, image_region
 from flowaudit.setup.least_privilege.reading import READ
+from flowaudit.setup.policy_file import LONGEST
 from tests.sagemaker import ACCOUNT, NOW, REGION, VPC
 from tests.setup.s3_needs import (
     OTHER_VPC,

@@ -504,6 +504,12 @@ def test_what_cuts_open_connections_is_a_warning(described: dict[str, Any]) -> N
     [
         change("Modify", Details=[detail("/Properties/PolicyDocument", "a", "b")]),
         change("Modify", "Vpc", "AWS::EC2::VPC", Details=[detail("/Properties/Tags", "a", "b")]),
+        change(
+            "Add",
+            "PublicRoute",
+            "AWS::EC2::Route",
+            AfterContext='{"Properties": {"RouteTableId": "{{changeSet:KNOWN_AFTER_APPLY}}"}}',
+        ),
         change("SyncWithActual", "PrivateRoute1", "AWS::EC2::Route"),
         change("Add", "LogsEndpoint"),
     ],

@@ -33,7 +33,7 @@ def policy(
     workload: Annotated[
         list[str] | None, typer.Option(metavar="NAME", help="Only for this workload; may be repeated.")
     ] = None,
-    vpc: Annotated[str | None, typer.Option(metavar="VPC_ID", help="The VPC; default: setup.existing_vpc.id.")] = None,
+    vpc: Annotated[str | None, typer.Option(metavar="VPC_ID", help="The VPC; default: that of [setup].")] = None,
     since: Annotated[str, typer.Option(metavar="TIME", help="Jobs that changed since then, or run now.")] = "-90d",
     format: Annotated[
         PolicyFormat, typer.Option(help="json: the policy alone, all else on stderr.")
@@ -50,10 +50,12 @@ def policy(
 
     app = app_of(ctx)
     now = datetime.now(UTC)
-    vpc_id, from_when = vpc or app.config.setup.existing_vpc.id, parse_time(since, now)
+    from_when, region = parse_time(since, now), _region(app)
+    vpc_id = vpc or app.config.setup.existing_vpc.id or _of_stack(app, region)
     if not (vpc_id or workload):
-        raise ConfigError("there is no VPC: name it with --vpc or in setup.existing_vpc.id, or name a --workload")
-    region = _region(app)
+        raise ConfigError(
+            "there is no VPC: name it with --vpc, make it with flowaudit setup apply, or name a --workload"
+        )
     ask = Asker(region.account_id, region.region, region.client)
     subnets = () if workload else _subnets(ask, vpc_id)
     found = Workloads(ask, from_when)
@@ -88,6 +90,14 @@ def _region(app: App) -> Region:
     if failures:
         raise ConfigError(failures[0])
     return found[0]
+
+
+def _of_stack(app: App, region: Region) -> str:
+    """Return the VPC of the stack of [setup], "" where there is none; raises SetupError."""
+    from flowaudit.setup.stack import Stack
+
+    found = Stack(region.client("cloudformation"), app.config.setup.name).find()
+    return found.outputs.get("VpcId", "") if found else ""
 
 
 def _subnets(ask: Asker, vpc: str) -> Collection[str]:
@@ -198,6 +208,7 @@ def _command(made: Plan, region: str, output: Path | None) -> Iterator[str]:
     elif not made.comparisons:
         yield "The command is left out: no S3 gateway endpoint of the VPC is known."
     else:
+        yield 'To keep it: --output FILE, s3_endpoint_policy = "FILE" in [setup], and flowaudit setup apply. At once:'
         file = shlex.quote(f"file://{output or 'policy.json'}")
         for each in made.comparisons:
             place = f"--region {shlex.quote(region)} --vpc-endpoint-id {shlex.quote(each.endpoint.id)}"

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from flowaudit.cli.options import config_of
-from flowaudit.cli.output import count, say
+from flowaudit.cli.output import count, printable, say
 from flowaudit.errors import ConfigError, FlowauditError, SetupError
 
 if TYPE_CHECKING:
@@ -152,9 +152,9 @@ def _property_lines(each: Property) -> Iterator[str]:
 
 
 def _short(value: str) -> str:
-    from flowaudit.cli.output import printable
+    from flowaudit.setup.plan import UNKNOWN
 
-    text = printable(" ".join(value.split())) or "none"
+    text = printable(" ".join(value.split())).replace(UNKNOWN, "(known after apply)") or "none"
     return text if len(text) <= WIDEST_VALUE else f"{text[:WIDEST_VALUE]} …"
 
 

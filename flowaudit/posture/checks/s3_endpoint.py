@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from itertools import chain
@@ -63,7 +64,13 @@ def _custom_policy(expected: Expected, live: Live) -> Iterator[Property]:
 
 def _policy(expected: Expected, live: Live) -> Iterator[Property]:
     endpoint = gateway_endpoint(live)
-    if not expected.access or endpoint is None or endpoint.policy is None:
+    if endpoint is None or endpoint.policy is None:
+        return
+    if expected.s3_policy is not None:
+        same = json.loads(endpoint.policy) == expected.s3_policy
+        found = "as configured" if same else "another"
+        yield compared(endpoint.endpoint_id, "policy document", "as configured", found, ok=same)
+    if not expected.access:
         return
     policy, subject = Policy.parse(endpoint.policy), endpoint.endpoint_id
     own, others = role(live, live.account_id), strangers(live, endpoint.policy)
