@@ -42,6 +42,13 @@ def surroundings(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
+def destroyed(surroundings: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    """What one run of `flowaudit demo --once --destroy` prints."""
+    command = [sys.executable, "-m", "flowaudit", "demo", "--once", "--destroy"]
+    return subprocess.run(command, env=surroundings, capture_output=True, text=True, timeout=120, check=False)
+
+
+@pytest.fixture(scope="module")
 def shown(surroundings: dict[str, str]) -> subprocess.CompletedProcess[str]:
     """What one run of `flowaudit demo --once` prints."""
     command = [sys.executable, "-m", "flowaudit", "demo", "--once"]
@@ -57,6 +64,69 @@ def test_both_leaks_are_found_and_nothing_else(shown: subprocess.CompletedProces
         assert (flows[1], flows[3]) == (flows[2], flows[4])
     assert shown.stdout.count("✔") == len(LEAKS)
     assert "Both leaks were found, to the byte. Of the other" in shown.stdout
+
+
+def test_its_steps_are_in_order(shown: subprocess.CompletedProcess[str]) -> None:
+    """The VPC is made by `setup apply`, then workloads move in, flow logs are written, and a cycle runs."""
+    steps = re.findall(r"^(\d) (.+)$", shown.stdout, re.MULTILINE)
+    assert [number for number, _ in steps] == ["1", "2", "3", "4"]
+    for (_, words), expected in zip(steps, ("setup apply", "workloads", "flow logs", "one cycle"), strict=True):
+        assert expected in words
+    assert re.search(r"^  \d+ to add$", shown.stdout, re.MULTILINE)
+
+
+def test_drift_is_what_was_changed_by_hand(shown: subprocess.CompletedProcess[str]) -> None:
+    """Of the VPC that apply made, only the S3 endpoint's route table differs, with the command that reverts it."""
+    drift = shown.stdout.partition("setup drift")[2].partition("\n3 ")[0]
+    assert re.findall(r"^  (\w+)  AWS::", drift, re.MULTILINE) == ["S3Endpoint"]
+    assert re.search(r"RouteTableIds/1\n +deployed: +rtb-\w+\n +by hand: +none", drift)
+    assert re.search(r"\d+ resources compared, 1 changed by hand\n +next: flowaudit setup apply", drift)
+
+
+def test_without_destroy_the_vpc_stays(shown: subprocess.CompletedProcess[str]) -> None:
+    """Nothing is deleted unless it is asked for."""
+    assert "destroy" not in shown.stdout
+
+
+def test_destroy_deletes_all_but_flow_logs(destroyed: subprocess.CompletedProcess[str]) -> None:
+    """With --destroy the stack of `setup apply` is deleted after the report: two resources are kept, and named."""
+    assert (destroyed.returncode, destroyed.stderr) == (0, "")
+    report, _, end = destroyed.stdout.partition("flowaudit setup destroy")
+    assert "Both leaks were found, to the byte." in report
+    (added,) = re.findall(r"^  (\d+) to add$", report, re.MULTILINE)
+    assert f"stack demo in us-east-1: {added} resources" in end
+    kept = re.findall(r"DELETE_SKIPPED +(\w+)  (\S+)", end)
+    assert sorted(kept) == [("FlowLogBucket", "AWS::S3::Bucket"), ("FlowLogBucketPolicy", "AWS::S3::BucketPolicy")]
+    assert re.search(r"Kept, because flow logs are audit evidence:\n +- bucket demo-flowlogbucket-\w+ ", end)
+    assert "_FAILED" not in end
+    (folder,) = re.findall(r"rm -r (\S+)$", end, re.MULTILINE)
+    shutil.rmtree(folder)
+
+
+AFTERWARDS = """
+import sys
+from pathlib import Path
+from flowaudit.app import client
+from flowaudit.cli.demo.cloud import Stage, emulated
+
+with emulated():
+    stage = Stage(Path(sys.argv[1]))
+    stage.apply()
+    cloud = stage.populate()
+    vpcs = lambda: [vpc["VpcId"] for vpc in client("ec2").describe_vpcs()["Vpcs"]]
+    print(cloud.network.vpc.id in vpcs())
+    stage.destroy(cloud)
+    print(cloud.network.vpc.id in vpcs(), client("cloudformation").describe_stacks()["Stacks"])
+    print(cloud.bucket in [bucket["Name"] for bucket in client("s3").list_buckets()["Buckets"]])
+"""
+"""Prints whether the VPC is there before and after it is destroyed, the stacks left, and whether the bucket is."""
+
+
+def test_destroy_leaves_neither_vpc_nor_stack(surroundings: dict[str, str], tmp_path: Path) -> None:
+    """After --destroy the cloud has no VPC and no stack of the demo, and still the bucket of the flow logs."""
+    command = [sys.executable, "-c", AFTERWARDS, str(tmp_path)]
+    ran = subprocess.run(command, env=surroundings, capture_output=True, text=True, timeout=120, check=False)
+    assert (ran.stdout.splitlines(), ran.stderr) == (["True", "False []", "True"], "")
 
 
 def test_the_table_fits_a_narrow_terminal(shown: subprocess.CompletedProcess[str]) -> None:
@@ -135,7 +205,7 @@ def test_an_address_that_is_none_is_told(surroundings: dict[str, str], address: 
 
 @pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="reads Linux's table of sockets")
 def test_it_serves_where_it_is_told_to(surroundings: dict[str, str], tmp_path: Path) -> None:
-    """With FLOWAUDIT_HTTP__LISTEN the endpoints are on every address, and the mock is on the loopback as before."""
+    """With FLOWAUDIT_HTTP__LISTEN the endpoints are on every address; both servers of the mock stay on the loopback."""
     with (tmp_path / "out").open("w") as out:
         env = surroundings | {"FLOWAUDIT_HTTP__LISTEN": "0.0.0.0:0"}
         command = [sys.executable, "-m", "flowaudit", "demo"]
@@ -143,7 +213,7 @@ def test_it_serves_where_it_is_told_to(surroundings: dict[str, str], tmp_path: P
     try:
         served = re.compile(r"http://0\.0\.0\.0:\d+/metrics ")
         _until(process, lambda: served.search((tmp_path / "out").read_text()))
-        assert sorted(_listening(process.pid)) == ["0.0.0.0", "127.0.0.1"]
+        assert sorted(_listening(process.pid)) == ["0.0.0.0", "127.0.0.1", "127.0.0.1"]
     finally:
         process.kill()
         process.wait()

@@ -261,6 +261,7 @@ class Setup(Section):
     inter_node: bool = False
     buckets: Buckets = Buckets()
     amazon_linux_repositories: Literal["allow", "deny"] = "deny"
+    s3_endpoint_policy: str = ""
     s3_prefix_list: Annotated[str, _id("pl")] = ""
     interface_endpoints: InterfaceEndpoints = InterfaceEndpoints()
     flow_logs: FlowLogs = FlowLogs()

@@ -51,6 +51,12 @@ class Policy:
             return Verdict(Decision.DENIED, denying.label)
         return Verdict(Decision.ALLOWED, matching[0].label) if matching else Verdict(Decision.NOT_ALLOWED)
 
+    def may_allow(self, request: Request) -> bool:
+        """Return whether the policy allows a request for some values of the condition keys that it does not have."""
+        context = Context(request.context)
+        matching = [each.allow for each in self.statements if each.may_match(request, context)]
+        return bool(matching) and all(matching)
+
 
 def _loaded(text: str) -> object:
     if len(text) > _LONGEST:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from flowaudit.errors import PolicyError
@@ -48,6 +48,15 @@ class Statement:
             and (self.principals is None or self.principals.include(request.principal))
             and all(each.holds(context) for each in self.conditions)
         )
+
+    def may_match(self, request: Request, context: Context) -> bool:
+        """Return whether the statement is about a request: an Allow if it may be, a Deny only if it is for certain.
+
+        It may be where a condition key that the request does not have can have a value that decides so.
+        """
+        known = tuple(each for each in self.conditions if context.values(each.key))
+        certain = self.allow or len(known) == len(self.conditions)
+        return certain and replace(self, conditions=known).matches(request, context)
 
 
 def statement(element: object, number: int, *, variables: bool) -> Statement:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,21 @@ from flowaudit.posture.asking import Place, one
 from flowaudit.posture.model import Missing
 
 PUBLIC_ACCESS_BLOCK = ("BlockPublicAcls", "BlockPublicPolicy", "IgnorePublicAcls", "RestrictPublicBuckets")
+
+
+FLOW_LOGS = "AWSLogs/"
+"""What the keys of flow logs begin with."""
+_LEGACY = {"EU": "eu-west-1"}
+"""Words of GetBucketLocation that are no names of Regions."""
+
+
+@dataclass(frozen=True, slots=True)
+class Expiry:
+    """When flow logs in a bucket expire: after days, or on a date; `first`: some do so already after fewer days."""
+
+    days: int | None = None
+    first: int | None = None
+    date: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,7 +39,7 @@ class Bucket:
     public_access_block: frozenset[str] | Missing = frozenset()
     ownership: str | Missing = ""
     versioning: str | Missing = ""
-    expires_after: int | Missing | None = None
+    expires: Expiry | Missing | None = None
 
 
 def policy_of(place: Place, name: str) -> Bucket:
@@ -44,7 +59,7 @@ def bucket(place: Place, name: str) -> Bucket:
         public_access_block=_public_access_block(ask, name),
         ownership=_ownership(ask, name),
         versioning=_versioning(ask, name),
-        expires_after=_expires_after(ask, name),
+        expires=_expires(ask, name),
     )
 
 
@@ -57,7 +72,8 @@ def _region(ask: Asker, name: str) -> str | Missing | None:
     answer = _asked(ask, "get_bucket_location", "s3:GetBucketLocation", name)
     if isinstance(answer, Missing):
         return answer
-    return (answer.get("LocationConstraint") or "us-east-1") if answer else None
+    found = str(answer.get("LocationConstraint") or "us-east-1")
+    return _LEGACY.get(found, found) if answer else None
 
 
 def _policy(ask: Asker, name: str) -> str | Missing:
@@ -97,21 +113,50 @@ def _versioning(ask: Asker, name: str) -> str | Missing:
     return answer if isinstance(answer, Missing) else str(answer.get("Status") or "")
 
 
-def _expires_after(ask: Asker, name: str) -> int | Missing | None:
-    """Return after how many days all objects expire."""
+def _expires(ask: Asker, name: str) -> Expiry | Missing | None:
+    """Return when flow logs expire; None: never."""
     gone = "NoSuchLifecycleConfiguration"
     answer = _asked(ask, "get_bucket_lifecycle_configuration", "s3:GetLifecycleConfiguration", name, gone)
     if isinstance(answer, Missing):
         return answer
-    days = [
-        rule["Expiration"]["Days"]
-        for rule in answer.get("Rules") or ()
-        if rule.get("Status") == "Enabled" and "Days" in (rule.get("Expiration") or {}) and _of_all(rule)
-    ]
-    return min(days, default=None)
+    return expiry(answer.get("Rules") or ())
+
+
+def expiry(rules: Iterable[Mapping[str, Any]]) -> Expiry | None:
+    """Return when flow logs expire by lifecycle rules; None: never."""
+    some = [rule for rule in rules if rule.get("Status") == "Enabled" and _of_flow_logs(rule)]
+    if date := min((str(rule["Expiration"]["Date"]) for rule in some if "Date" in _expiration(rule)), default=""):
+        return Expiry(date=date)
+    days: dict[bool, list[int]] = {True: [], False: []}
+    for rule in some:
+        if "Days" in _expiration(rule):
+            days[_of_all(rule)].append(rule["Expiration"]["Days"])
+    if not any(days.values()):
+        return None
+    return Expiry(min(days[True], default=None), min(days[False], default=None))
+
+
+def _expiration(rule: Mapping[str, Any]) -> Mapping[str, Any]:
+    return rule.get("Expiration") or {}
+
+
+def _narrowed(rule: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a lifecycle rule is for: prefix, tags, sizes."""
+    found = rule.get("Filter") or {}
+    return {"Prefix": rule.get("Prefix"), **found, **(found.get("And") or {})}
+
+
+def _of_flow_logs(rule: Mapping[str, Any]) -> bool:
+    """Return whether a lifecycle rule is for some flow logs: log delivery gives its objects no tags."""
+    narrowed = _narrowed(rule)
+    prefix = str(narrowed.get("Prefix") or "")
+    return not (narrowed.get("Tag") or narrowed.get("Tags")) and (
+        prefix.startswith(FLOW_LOGS) or FLOW_LOGS.startswith(prefix)
+    )
 
 
 def _of_all(rule: Mapping[str, Any]) -> bool:
-    """Return whether a lifecycle rule is for every object."""
-    narrowed = rule.get("Filter") or {}
-    return not (rule.get("Prefix") or any(value for value in narrowed.values()))
+    """Return whether a lifecycle rule that is for flow logs is for all of them."""
+    narrowed = _narrowed(rule)
+    sizes = narrowed.get("ObjectSizeGreaterThan") or narrowed.get("ObjectSizeLessThan")
+    return not sizes and FLOW_LOGS.startswith(str(narrowed.get("Prefix") or ""))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 from flowaudit.inventory.asking import Asker
 from flowaudit.inventory.network import PARTS, networks
@@ -60,10 +60,12 @@ class Live:
     unseen: Mapping[str, Missing] = field(default_factory=dict)
     free_addresses: Mapping[str, int] | Missing = field(default_factory=dict)
     files: Mapping[str, Files] | Missing = field(default_factory=dict)
+    tag_fields: Mapping[str, Mapping[str, tuple[str, ...]]] | Missing = field(default_factory=dict)
     tags: Mapping[str, Mapping[str, str]] | Missing = field(default_factory=dict)
     buckets: Mapping[str, Bucket] = field(default_factory=dict)
     retention_days: int | Missing | None = None
     guardrail: str | Missing = ""
+    guardrail_uses: int | Missing = 0
     block_public_access: str | Missing = ""
     encryption_controls: str | Missing = ""
 
@@ -107,12 +109,6 @@ class Live:
         self.need("network_acls")
         return {each.network_acl_id: each for each in self.network.network_acls}
 
-    @property
-    def flow_logs(self) -> tuple[FlowLog, ...]:
-        """The flow logs of the whole VPC; raises Unseen."""
-        self.need("flow_logs")
-        return tuple(each for each in self.network.flow_logs if each.resource_id == self.network.vpc_id)
-
     def gateways(self, kind: str) -> dict[str, Gateway]:
         """Return the gateways of a kind by id; raises Unseen."""
         self.need(f"gateways.{kind}")
@@ -126,8 +122,14 @@ class Live:
     def flow_log(self, expected: Expected) -> FlowLog | None:
         """Return the expected flow log, else the VPC's best one; raises Unseen."""
         wanted = expected.flow_log.flow_log_id if expected.flow_log else ""
-        logs = [each for each in self.flow_logs if each.flow_log_id == wanted] or self.flow_logs
-        return min(logs, key=lambda each: (each.status != "ACTIVE", each.flow_log_id), default=None)
+        return self.flow_log_of(self.network.vpc_id, wanted)
+
+    def flow_log_of(self, resource_id: str, wanted: str = "") -> FlowLog | None:
+        """Return the flow log of a VPC or NAT gateway: that of an id, else the best one; raises Unseen."""
+        self.need("flow_logs")
+        logs = [each for each in self.network.flow_logs if each.resource_id == resource_id]
+        chosen = [each for each in logs if each.flow_log_id == wanted] or logs
+        return min(chosen, key=_faults, default=None)
 
     def flow_log_bucket(self, expected: Expected) -> str | None:
         """Return the name of the bucket that the flow log goes to, or has to; None: to none. Raises Unseen."""
@@ -135,6 +137,11 @@ class Live:
         log = None if destination else self.flow_log(expected)
         arn = destination or (log.destination if log else "")
         return arn.partition(BUCKET_ARN)[2].partition("/")[0] if BUCKET_ARN in arn else None
+
+
+def _faults(log: FlowLog) -> tuple[bool, bool, bool, str]:
+    failed = log.delivery_status == "FAILED" or bool(log.delivery_error)
+    return log.status != "ACTIVE", failed, log.traffic_type != "ALL", log.flow_log_id
 
 
 def read(account_id: str, region: str, client: Callable[[str], Any], expected: Expected) -> Live:
@@ -149,16 +156,20 @@ def read(account_id: str, region: str, client: Callable[[str], Any], expected: E
     network = network or Network(vpc_id=expected.vpc_id, account_id=account_id, region=region)
     unseen = _unseen(ask, network) if exists is True else _all_unseen(exists)
     live = Live(network=network, exists=exists or False, unseen=unseen)
+    files, tag_fields = _flow_logs(ask, expected, network)
+    guardrail, guardrail_uses = _guardrail(ask, expected)
     return Live(
         network=network,
         exists=exists or False,
         unseen=unseen,
         free_addresses=_free_addresses(ask, expected),
-        files=_files(ask, expected),
+        files=files,
+        tag_fields=tag_fields,
         tags=_tags(ask, expected),
         buckets=_buckets(place, expected, live),
         retention_days=_retention_days(ask, expected, live),
-        guardrail=_guardrail(ask, expected),
+        guardrail=guardrail,
+        guardrail_uses=guardrail_uses,
         block_public_access=_block_public_access(ask, expected),
         encryption_controls=_encryption_controls(ask, expected),
     )
@@ -198,14 +209,28 @@ def _free_addresses(ask: Asker, expected: Expected) -> Mapping[str, int] | Missi
     return {each["SubnetId"]: each["AvailableIpAddressCount"] for each in answer}
 
 
-def _files(ask: Asker, expected: Expected) -> Mapping[str, Files] | Missing:
-    if expected.flow_log is None or expected.flow_log.file_format is None:
-        return {}
-    filters = [{"Name": "resource-id", "Values": [expected.vpc_id]}]
+TagFields: TypeAlias = "Mapping[str, Mapping[str, tuple[str, ...]]]"
+
+
+def _flow_logs(
+    ask: Asker, expected: Expected, network: Network
+) -> tuple[Mapping[str, Files] | Missing, TagFields | Missing]:
+    """Return how flow logs of the VPC and its NAT gateways write their files, and which tags they record."""
+    if expected.flow_log is None:
+        return {}, {}
+    gateways = [each.gateway_id for each in network.gateways if each.kind == "nat_gateway"]
+    filters = [{"Name": "resource-id", "Values": [expected.vpc_id, *gateways][:MOST_IN_A_FILTER]}]
     answer = every(ask, "ec2", "describe_flow_logs", "FlowLogs", "ec2:DescribeFlowLogs", Filter=filters)
     if isinstance(answer, Missing):
-        return answer
-    return {each["FlowLogId"]: _files_of(each.get("DestinationOptions") or {}) for each in answer}
+        return answer, answer
+    files = {each["FlowLogId"]: _files_of(each.get("DestinationOptions") or {}) for each in answer}
+    tags = {
+        each["FlowLogId"]: {
+            one["ResourceType"]: tuple(one["TagKeys"]) for one in each.get("TagFieldSpecifications") or ()
+        }
+        for each in answer
+    }
+    return files, tags
 
 
 def _files_of(options: Mapping[str, Any]) -> Files:
@@ -271,18 +296,24 @@ def _retention_days(ask: Asker, expected: Expected, live: Live) -> int | Missing
     return next((each.get("retentionInDays") for each in answer if each["logGroupName"] == name), None)
 
 
-def _guardrail(ask: Asker, expected: Expected) -> str | Missing:
-    """Return the guardrail's policy, "" where there is none."""
-    if expected.guardrail is None:
-        return ""
+def _guardrail(ask: Asker, expected: Expected) -> tuple[str | Missing, int | Missing]:
+    """Return the guardrail's policy, "" where there is none, and how many users, groups and roles have it."""
+    if expected.guardrail is None or not expected.guardrail.policy_arn:
+        return "", 0
     arn, gone = expected.guardrail.policy_arn, ("NoSuchEntity",)
-    policy = one(ask, "iam", "get_policy", "iam:GetPolicy", gone=gone, PolicyArn=arn)
-    if isinstance(policy, Missing):
-        return policy
-    if not policy:
-        return ""
-    version = policy["Policy"]["DefaultVersionId"]
-    answer = one(ask, "iam", "get_policy_version", "iam:GetPolicyVersion", gone=gone, PolicyArn=arn, VersionId=version)
+    answer = one(ask, "iam", "get_policy", "iam:GetPolicy", gone=gone, PolicyArn=arn)
+    if isinstance(answer, Missing):
+        return answer, answer
+    if not answer:
+        return "", 0
+    policy = answer["Policy"]
+    uses = policy.get("AttachmentCount", 0) + policy.get("PermissionsBoundaryUsageCount", 0)
+    return _default_version(ask, arn, policy["DefaultVersionId"]), uses
+
+
+def _default_version(ask: Asker, arn: str, version: str) -> str | Missing:
+    gone, permission = ("NoSuchEntity",), "iam:GetPolicyVersion"
+    answer = one(ask, "iam", "get_policy_version", permission, gone=gone, PolicyArn=arn, VersionId=version)
     if isinstance(answer, Missing):
         return answer
     return _text(answer["PolicyVersion"]["Document"]) if answer else ""

@@ -69,21 +69,29 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """Actions on a resource in S3, whether a policy has to allow them, and if to its own account only."""
+    """Actions on a resource in S3, whether a policy has to allow them, and if to its own account only.
+
+    `bucket` is the ARN of the bucket as the policy may have it, with wildcards; empty: without any.
+    """
 
     name: str
     actions: tuple[str, ...]
     resource: str
     allowed: bool = True
     own: bool = True
+    bucket: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class FlowLogExpectation:
-    """A flow log: its id ("" for any of the VPC), fields, destination and files; None leaves one open."""
+    """A flow log: its id ("" for any of the VPC), fields, destination and files; None leaves one open.
+
+    `tag_fields` are the tags that are recorded, by the type of resource, in the order of their fields.
+    """
 
     flow_log_id: str = ""
     fields: tuple[str, ...] | None = None
+    tag_fields: Mapping[str, tuple[str, ...]] | None = None
     interval: int | None = 60
     destination_type: Literal["s3", "cloud-watch-logs"] | None = None
     destination: str | None = None
@@ -101,7 +109,10 @@ class BucketPolicyExpectation:
 
 @dataclass(frozen=True, slots=True)
 class GuardrailExpectation:
-    """The IAM policy that denies actions without, or outside of, these subnets and security groups."""
+    """The IAM policy that denies actions without, or outside of, these subnets and security groups.
+
+    Without an ARN it is wanted, but nobody made it.
+    """
 
     policy_arn: str
     actions: tuple[str, ...]
@@ -112,8 +123,9 @@ class Expected:
     """What a VPC is expected to be; None, or an empty tuple, is no expectation.
 
     `zones` are AZ ids. `free_addresses` is for each subnet. `reach` is all that workloads have rules for. `access` is
-    what the policy of the S3 endpoint has to allow or not. `services` are those of interface endpoints.
-    `own_account_only`: endpoints deny credentials of other accounts. `tagged` are the resources that have `tags`.
+    what the policy of the S3 endpoint has to allow or not, `s3_policy` the document that it has to be. `services` are
+    those of interface endpoints. `own_account_only`: endpoints deny credentials of other accounts. `tagged` are the
+    resources that have `tags`.
     """
 
     vpc_id: str
@@ -125,6 +137,7 @@ class Expected:
     nat: Literal["one_per_az", "single", "regional"] | None = None
     s3_endpoint: bool = False
     access: tuple[Access, ...] = ()
+    s3_policy: Mapping[str, object] | None = None
     services: tuple[str, ...] = ()
     own_account_only: bool = False
     workload_groups: tuple[str, ...] = ()

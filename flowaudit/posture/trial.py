@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
 
 from flowaudit.policies import Decision, Policy, Request, Verdict
@@ -31,12 +31,18 @@ class Wish(StrEnum):
         }[self]
 
 
-def tried(subject: str, policy: Policy, name: str, wish: Wish, requests: list[Request]) -> Property:
-    """Return a property that passes if the policy decides on all requests as is wished for."""
+def tried(
+    subject: str, policy: Policy, name: str, wish: Wish, requests: Iterable[Request], never: Iterable[Request] = ()
+) -> Property:
+    """Return a property that passes if the policy decides on all requests as is wished for.
+
+    Those that it must `never` allow are refused whatever the condition keys are that they do not have.
+    """
     verdicts = [(request, policy.decide(request)) for request in requests]
     wrong = [(request, verdict) for request, verdict in verdicts if not wish.accepts(verdict.decision)]
-    found = ", ".join(dict.fromkeys(_said(request, verdict) for request, verdict in wrong)) or wish.value
-    return compared(subject, name, wish.value, found, ok=not wrong)
+    said = [_said(request, verdict) for request, verdict in wrong]
+    said += [f"{each.action} on {each.resource} allowed" for each in never if policy.may_allow(each)]
+    return compared(subject, name, wish.value, ", ".join(dict.fromkeys(said)) or wish.value, ok=not said)
 
 
 def _said(request: Request, verdict: Verdict) -> str:
@@ -54,6 +60,11 @@ def of_account(live: Live, account_id: str) -> dict[str, str]:
         "aws:SecureTransport": "true",
         "aws:SourceVpc": live.network.vpc_id,
     }
+
+
+def of_principal(live: Live, arn: str) -> dict[str, str]:
+    """Return the condition keys of a request by a principal, in the VPC and by HTTPS."""
+    return {**of_account(live, arn.split(":")[4]), "aws:PrincipalArn": arn}
 
 
 def role(live: Live, account_id: str) -> str:

@@ -28,7 +28,7 @@ def template(setup: Setup) -> Template:
     """Return the template of the VPC that is wished for; raises ConfigError where the wish is not whole."""
     if not setup.region:
         raise ConfigError("setup.region: is missing: name the region of the VPC, as in us-east-1")
-    if not (setup.buckets.read_only or setup.buckets.read_write):
+    if not (setup.buckets.read_only or setup.buckets.read_write or setup.s3_endpoint_policy):
         raise ConfigError("setup.buckets: there is none: name in read_only or read_write the buckets that models need")
     parts: list[Part] = [part(setup) for part in PARTS]
     return Template(

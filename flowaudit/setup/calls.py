@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeAlias
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 from botocore.parsers import ResponseParserError
 
 from flowaudit.errors import SetupError
@@ -13,6 +13,7 @@ from flowaudit.setup.permissions import missing_action
 
 Client: TypeAlias = Any
 """A boto3 client: made at run time, so there is no type."""
+NO_CREDENTIALS = "set AWS_PROFILE, or other variables or files of AWS's credential chain"
 
 
 class Calls:
@@ -30,8 +31,9 @@ class Calls:
                 return None
             raise SetupError(self._words(operation, error)) from error
         except (BotoCoreError, ResponseParserError) as error:  # a proxy may answer in AWS's place
-            message = " ".join(str(error).split())
-            raise SetupError(f"{self._named(operation)} failed: {message}") from error
+            message = " ".join(str(error).split()).rstrip(".")
+            hint = f"; {NO_CREDENTIALS}" if isinstance(error, NoCredentialsError) else ""
+            raise SetupError(f"{self._named(operation)} failed: {message}{hint}") from error
 
     def each(
         self,

@@ -14,9 +14,10 @@ from flowaudit.posture import (
     GuardrailExpectation,
     Reach,
 )
-from flowaudit.setup.flow_logs import fields
+from flowaudit.setup.flow_logs import fields, tag_fields
 from flowaudit.setup.guardrail import MUST_NAME_A_VPC
 from flowaudit.setup.naming import bucket_arn, partition
+from flowaudit.setup.policy_file import policy_file
 from flowaudit.setup.s3_endpoint import BUCKET_ACTIONS, READ_OBJECTS, WRITE_OBJECTS
 from flowaudit.setup.security_groups import has_endpoints
 
@@ -40,7 +41,8 @@ def expected(setup: Setup, outputs: Mapping[str, str]) -> Expected:
         internet="none" if setup.profile == "isolated" else "nat",
         nat=setup.nat if setup.profile == "nat" and new else None,
         s3_endpoint=True,
-        access=tuple(_access(setup)),
+        access=() if setup.s3_endpoint_policy else tuple(_access(setup)),
+        s3_policy=policy_file(setup.s3_endpoint_policy) if setup.s3_endpoint_policy else None,
         services=setup.interface_endpoints.services(setup.region),
         own_account_only=True,
         workload_groups=groups,
@@ -50,7 +52,7 @@ def expected(setup: Setup, outputs: Mapping[str, str]) -> Expected:
         bucket_policy=BucketPolicyExpectation(_buckets(setup), setup.bucket_policy.break_glass)
         if setup.bucket_policy.enabled
         else None,
-        guardrail=GuardrailExpectation(arn, MUST_NAME_A_VPC) if setup.guardrail and arn else None,
+        guardrail=GuardrailExpectation(arn, MUST_NAME_A_VPC) if setup.guardrail else None,
         block_public_access=_unless_off(setup.block_public_access),
         encryption_controls=_unless_off(setup.encryption_controls),
         tags={"flowaudit:setup": setup.name, **setup.tags},
@@ -97,12 +99,14 @@ def _access(setup: Setup) -> Iterator[Access]:
     if setup.buckets.jumpstart:
         models = bucket_arn(region, f"jumpstart-cache-prod-{region}/{KEY}")
         yield Access("models of JumpStart", READ_OBJECTS, models, own=False)
+        yield Access("listing models of JumpStart", ("s3:ListBucket",), models.removesuffix(f"/{KEY}"), own=False)
     allowed = setup.amazon_linux_repositories == "allow"
     for patterns in LINUX_REPOSITORIES.values():
         for pattern in patterns:
             repository = pattern.replace("*", region)
             packages = bucket_arn(region, f"{repository}/{KEY}")
-            yield Access(f"packages from {repository}", READ_OBJECTS, packages, allowed=allowed, own=False)
+            any_ = bucket_arn(region, pattern)
+            yield Access(f"packages from {repository}", READ_OBJECTS, packages, allowed, own=False, bucket=any_)
 
 
 def _flow_log(setup: Setup, outputs: Mapping[str, str]) -> FlowLogExpectation:
@@ -113,6 +117,7 @@ def _flow_log(setup: Setup, outputs: Mapping[str, str]) -> FlowLogExpectation:
     return FlowLogExpectation(
         flow_log_id=outputs.get("FlowLogId", ""),
         fields=tuple(fields(setup)),
+        tag_fields=dict(tag_fields(fields(setup))),
         destination_type=wanted.destination,
         destination=(f"arn:{partition(setup.region)}:s3:::{bucket}" if bucket else None) if to_bucket else group,
         file_format=("parquet" if wanted.format == "parquet" else "plain-text") if to_bucket else None,

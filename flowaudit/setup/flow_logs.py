@@ -65,7 +65,7 @@ def _flow_log(setup: Setup, name: str, kind: str, of: str, names: list[str]) -> 
         )
     else:
         destination |= {"LogGroupName": ref(GROUP), "DeliverLogsPermissionArn": attribute(ROLE, "Arn")}
-    tagged = _tag_fields(names)
+    tagged: list[Value] = [{"ResourceType": type_, "TagKeys": list(keys)} for type_, keys in tag_fields(names)]
     what = "all network interfaces in the VPC, present and future" if kind == "VPC" else "the regional NAT gateway"
     return Resource(
         name,
@@ -85,14 +85,11 @@ def _flow_log(setup: Setup, name: str, kind: str, of: str, names: list[str]) -> 
     )
 
 
-def _tag_fields(names: list[str]) -> list[Value]:
-    """Return the tags whose values the fields for tags have."""
-    wanted: list[Value] = []
+def tag_fields(names: list[str]) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Yield the tags whose values the fields for tags have, by the type of resource."""
     for kind, field, keys in TAG_FIELDS:
         if field in names or f"{field}-2" in names:
-            count = 2 if f"{field}-2" in names else 1
-            wanted.append({"ResourceType": kind, "TagKeys": list(keys[:count])})
-    return wanted
+            yield kind, keys[: 2 if f"{field}-2" in names else 1]
 
 
 def _bucket(setup: Setup) -> Iterator[Resource]:

@@ -23,7 +23,8 @@ from flowaudit.topology import Attribution, Gap, Interface, Owner, Workload
 
 WAITS = (1, 2, 4, 8, 16)
 """Seconds between the tries of a deletion that may succeed later."""
-_LATER = re.compile(r"(?i)throttl|RequestLimitExceeded|TooManyRequests|InUse|Unavailable|InternalError")
+_LATER = re.compile(r"(?i)throttl|RequestLimitExceeded|TooManyRequests|Unavailable|InternalError")
+"""Not InUse: an interface that was not attached and now is has been taken by somebody since it was listed."""
 _GONE = "InvalidNetworkInterfaceID.NotFound"
 _STUDIO = re.compile(r"security-group-for-(?:in|out)bound-nfs-(?P<domain>d-[a-z0-9]+)")
 """Names of the security groups that Studio makes for a domain, and does not delete with it."""
@@ -225,7 +226,7 @@ def delete_orphans(
     orphans: Sequence[Orphan],
     sleep: Callable[[float], None] = time.sleep,
 ) -> Deletion:
-    """Delete interfaces, waiting where EC2 is busy or has not released one yet; one that is gone counts as deleted.
+    """Delete interfaces, waiting where EC2 is busy; one that is gone counts as deleted, one in use again is left.
 
     Nothing is raised: what could not be deleted is in the result, with EC2's own reason.
     """

@@ -16,6 +16,7 @@ from flowaudit.inventory.workloads.kinds import KINDS
 from flowaudit.setup import template
 from flowaudit.setup.flow_logs import BUCKET, GROUP, ROLE
 from flowaudit.setup.handlers import HANDLERS, Handlers
+from flowaudit.setup.least_privilege.reading import READ
 from flowaudit.setup.naming import bucket_arn, partition
 from flowaudit.setup.template import Template
 
@@ -29,7 +30,7 @@ _CHANGE_SET = _of(
     "cloudformation",
     "CreateChangeSet DeleteChangeSet DescribeChangeSet DescribeEvents DescribeStacks ListStackResources",
 )
-_PROPOSAL = _CHANGE_SET | _of("cloudformation", "DeleteStack") | _of("ec2", "DescribeManagedPrefixLists")
+_PROPOSAL = _CHANGE_SET | _of("cloudformation", "DeleteStack ListChangeSets") | _of("ec2", "DescribeManagedPrefixLists")
 """A stack that has nothing but a change set is deleted with it."""
 _TELEMETRY = _of(
     "observabilityadmin",
@@ -40,11 +41,13 @@ _INTERFACES = _of(
     "ec2",
     "DescribeNatGateways DescribeNetworkInterfaces DescribeSecurityGroups DescribeSubnets DescribeVpcEndpoints",
 )
-_NETWORK = _INTERFACES | _of(
+_NETWORK = _of(
     "ec2",
-    "DescribeDhcpOptions DescribeFlowLogs DescribeInstances DescribeManagedPrefixLists DescribeNetworkAcls "
-    "DescribePrefixLists DescribeRouteTables DescribeTags DescribeVpcAttribute DescribeVpcs "
-    "DescribeVpcBlockPublicAccessOptions DescribeVpcEncryptionControls GetManagedPrefixListEntries",
+    "DescribeCarrierGateways DescribeDhcpOptions DescribeEgressOnlyInternetGateways DescribeFlowLogs "
+    "DescribeInternetGateways DescribeManagedPrefixLists DescribeNatGateways DescribeNetworkAcls DescribePrefixLists "
+    "DescribeRouteTables DescribeSecurityGroups DescribeSubnets DescribeTags DescribeTransitGatewayVpcAttachments "
+    "DescribeVpcAttribute DescribeVpcBlockPublicAccessOptions DescribeVpcEncryptionControls DescribeVpcEndpoints "
+    "DescribeVpcPeeringConnections DescribeVpcs DescribeVpnGateways GetManagedPrefixListEntries",
 )
 _BUCKETS = _of(
     "s3",
@@ -58,6 +61,9 @@ def _listing(resource: str, version: str, *, described: bool) -> Iterator[str]:
     if described:
         yield f"sagemaker:Describe{resource}{version.upper().replace('_', '')}"
 
+
+NEEDS = frozenset(action for kind in READ for action in _listing(kind.resource, kind.version, described=True))
+"""What reads the S3 URIs of workloads: `flowaudit.setup.least_privilege`."""
 
 WORKLOADS = frozenset(
     action for kind in KINDS for action in _listing(kind.resource, kind.version, described=kind.described)
@@ -84,7 +90,7 @@ CALLS: Mapping[str, frozenset[str]] = {
     | _of("ec2", "DeleteNetworkInterface")
     | WORKLOADS
     | _WHO,
-    "policy": _of("cloudformation", "DescribeStacks") | WORKLOADS | _WHO,
+    "policy": NEEDS | _of("ec2", "DescribeSubnets DescribeVpcEndpoints") | _of("s3", "ListBucket") | _WHO,
 }
 """The actions of the calls that flowaudit itself makes, by verb; `render` makes none."""
 
@@ -100,6 +106,8 @@ _NO_RESOURCE = re.compile(
     r"|servicequotas:|sagemaker:|elasticfilesystem:|observabilityadmin:|sts:"
 )
 """Actions without permissions by resource, and those on resources whose ids nobody knows before."""
+_OF_ANY_BUCKET: Mapping[str, frozenset[str]] = {"policy": _of("s3", "ListBucket")}
+"""Actions on buckets that are not known before: `policy` asks for the Region of each that a workload names."""
 _READS = re.compile(r"\w+:(Describe|Get|List)")
 
 
@@ -108,7 +116,8 @@ def permissions(setup: Setup, verb: str) -> dict[str, Any]:
     actions = CALLS[verb] | _of_cloudformation(template(setup), verb)
     grouped: dict[tuple[tuple[str, ...], str], set[str]] = {}
     for action in actions:
-        grouped.setdefault((_resources(setup, action), _condition(action)), set()).add(action)
+        resources = ("*",) if action in _OF_ANY_BUCKET.get(verb, ()) else _resources(setup, action)
+        grouped.setdefault((resources, _condition(action)), set()).add(action)
     statements = [
         _statement(setup, resources, condition, some) for (resources, condition), some in sorted(grouped.items())
     ]

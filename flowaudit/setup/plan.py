@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -42,7 +43,10 @@ class Property:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What happens to one resource, and why; `gone` if somebody deleted it by hand."""
+    """What happens to one resource, and why; `gone` if somebody deleted it by hand.
+
+    `in_new_table`: it is a route that is added to a route table which the same change set makes.
+    """
 
     action: Action
     logical_id: str
@@ -50,6 +54,7 @@ class Change:
     physical_id: str = ""
     properties: tuple[Property, ...] = ()
     gone: bool = False
+    in_new_table: bool = False
 
     @property
     def by_hand(self) -> bool:
@@ -78,7 +83,8 @@ def plan(change_set: ChangeSet | None, resources: Sequence[StackResource] = (), 
     With `in_use` workloads may already run in the VPC: what cuts their connections is among the warnings.
     """
     described = change_set.changes if change_set else ()
-    changes = tuple(map(_change, described))
+    known = {each.logical_id: each.physical_id for each in resources}
+    changes = tuple(_change(each, known) for each in described)
     changed = {each.logical_id for each in changes}
     return Plan(
         changes=changes,
@@ -92,14 +98,15 @@ def plan(change_set: ChangeSet | None, resources: Sequence[StackResource] = (), 
     )
 
 
-def _change(described: Mapping[str, Any]) -> Change:
+def _change(described: Mapping[str, Any], known: Mapping[str, str]) -> Change:
     return Change(
         action=_action(described),
         logical_id=described["LogicalResourceId"],
         type=described["ResourceType"],
-        physical_id=described.get("PhysicalResourceId", ""),
+        physical_id=described.get("PhysicalResourceId") or known.get(described["LogicalResourceId"], ""),
         properties=tuple(_properties(described.get("Details", ()))),
         gone=described.get("ResourceDriftStatus") == "DELETED",
+        in_new_table=_NEW_TABLE.search(described.get("AfterContext", "")) is not None,
     )
 
 
@@ -139,6 +146,10 @@ def _properties(details: Sequence[Mapping[str, Any]]) -> Iterator[Property]:
             yield one
 
 
+UNKNOWN = "{{changeSet:KNOWN_AFTER_APPLY}}"
+"""What CloudFormation shows for the id of a resource that is not made yet."""
+_NEW_TABLE = re.compile(rf'"RouteTableId": ?"{re.escape(UNKNOWN)}"')
+
 _CUTS: Mapping[str, str] = {
     "AWS::EC2::NatGateway": "connections over it are cut, and its public address may change",
     "AWS::EC2::EIP": "a NAT gateway gets another public address: allow lists elsewhere name the old one",
@@ -161,7 +172,7 @@ def _warnings(changes: Sequence[Change]) -> Iterator[str]:
         if change.action is Action.RECORD:
             continue
         name = f"{change.logical_id} ({change.action})"
-        if change.type == "AWS::EC2::Route":
+        if change.type == "AWS::EC2::Route" and not change.in_new_table:
             yield f"{name}: switches a route: open connections over it are cut"
         elif change.type == "AWS::EC2::VPCEndpoint" and _switches_s3(change):
             yield f"{name}: switches the route to S3: open connections to S3 are cut, retries succeed"

@@ -52,14 +52,24 @@ def body(template: Template) -> str:
     return text
 
 
+def check_ours(found: Found, name: str) -> None:
+    """Raise SetupError where a stack is somebody else's; one that is at work may not have its description yet."""
+    if found.is_deployed and not found.is_busy and MADE_BY_FLOWAUDIT not in found.description:
+        raise SetupError(f"stack {name} was not made from a template of flowaudit: choose another setup.name")
+
+
+def check_at_rest(found: Found, name: str) -> None:
+    """Raise SetupError where an operation on a stack is under way."""
+    if found.is_busy:
+        raise SetupError(f"stack {name} is {found.status}: wait until that is over, see flowaudit setup status")
+
+
 def is_ready(found: Found | None, name: str) -> Found | None:
     """Return a stack that can be changed; raises SetupError where it is somebody else's, busy, or has to be deleted."""
     if found is None or not found.is_deployed:
         return found
-    if MADE_BY_FLOWAUDIT not in found.description:
-        raise SetupError(f"stack {name} was not made from a template of flowaudit: choose another setup.name")
-    if found.is_busy:
-        raise SetupError(f"stack {name} is {found.status}: wait until that is over, see flowaudit setup status")
+    check_ours(found, name)
+    check_at_rest(found, name)
     if found.status == "UPDATE_ROLLBACK_FAILED":
         raise SetupError(
             f"stack {name} is UPDATE_ROLLBACK_FAILED ({found.reason}): remove the reason, then run "

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from flowaudit.config import LINUX_REPOSITORIES, Setup
 from flowaudit.setup.naming import PREFIX_LIST, S3_ENDPOINT, VPC, bucket_arn, private_route_tables, tags
+from flowaudit.setup.policy_file import policy_file
 from flowaudit.setup.template import ACCOUNT, Noted, Output, Parameter, Part, Resource, Value, ref
 
 READ_OBJECTS = ("s3:GetObject",)
@@ -36,7 +37,9 @@ def s3_endpoint(setup: Setup) -> Part:
                 [ref(table) for table in private_route_tables(setup)],
                 "Every private route table: SageMaker uses any of the subnets.",
             ),
-            "PolicyDocument": {"Version": "2012-10-17", "Statement": list(statements(setup))},
+            "PolicyDocument": policy_file(setup.s3_endpoint_policy)
+            if setup.s3_endpoint_policy
+            else {"Version": "2012-10-17", "Statement": list(statements(setup))},
             "Tags": tags(setup, "s3"),
         },
     )

@@ -10,6 +10,8 @@ from datetime import datetime
 from typing import Any
 from uuid import uuid4
 
+from botocore.exceptions import ClientError
+
 from flowaudit.errors import SetupError
 from flowaudit.setup.calls import Calls, Client, is_missing
 from flowaudit.setup.reasons import in_plain_words
@@ -128,7 +130,7 @@ class Stack:
         )
 
     def resources(self) -> list[StackResource]:
-        """Return the resources of the stack; raises SetupError."""
+        """Return the resources that the stack has; raises SetupError."""
         listed = self._calls.all("list_stack_resources", "StackResourceSummaries", StackName=self.name)
         return [
             StackResource(
@@ -138,6 +140,7 @@ class Stack:
                 each["ResourceStatus"],
             )
             for each in listed
+            if each["ResourceStatus"] != "DELETE_COMPLETE"
         ]
 
     @contextmanager
@@ -165,7 +168,9 @@ class Stack:
     def execute(self, change_set: ChangeSet) -> Iterator[Event]:
         """Execute a change set and yield events as they arrive; raises SetupError with the first failure in it."""
         since = {event.event_id for event in self._events(change_set.stack_id)}
-        self._calls.one("execute_change_set", ChangeSetName=change_set.arn, RetainExceptOnCreate=True)
+        asked = {"ChangeSetName": change_set.arn, "RetainExceptOnCreate": True}
+        if self._calls.one("execute_change_set", gone=_is_obsolete, **asked) is None:
+            raise SetupError(f"stack {self.name} was changed by somebody else meanwhile: run the command again")
         events: list[Event] = []
         for event in self._followed(change_set.stack_id, since):
             events.append(event)
@@ -232,13 +237,21 @@ class Stack:
         return failures, tuple(dict.fromkeys(words for is_warning, words in said if is_warning))
 
     def _discard(self, arn: str, stack_id: str) -> None:
-        """Delete a change set that is not executed; the stack as well, where it has no resource yet."""
+        """Delete a change set that is not executed; the stack as well, where it has nothing else."""
         answer = self._calls.one("describe_change_set", gone=is_missing, ChangeSetName=arn)
         if answer is not None and answer.get("ExecutionStatus") not in ("EXECUTE_IN_PROGRESS", "EXECUTE_COMPLETE"):
             self._calls.one("delete_change_set", gone=is_missing, ChangeSetName=arn)
         found = self.find(stack_id)
-        if found is not None and found.status == "REVIEW_IN_PROGRESS":
+        if found is not None and found.status == "REVIEW_IN_PROGRESS" and not self._others(arn, stack_id):
             self._calls.one("delete_stack", StackName=stack_id)
+            pause = _Pause(self._patience, f"stack {self.name} is still being deleted")
+            while (found := self.find(stack_id)) and found.status == "DELETE_IN_PROGRESS":
+                pause()
+
+    def _others(self, arn: str, stack_id: str) -> bool:
+        """Return whether the stack has another change set: somebody else may be about to execute it."""
+        listed = self._calls.each("list_change_sets", "Summaries", gone=is_missing, StackName=stack_id)
+        return any(each["ChangeSetId"] != arn for each in listed)
 
     # --- events -------------------------------------------------------------------------------------------------------
 
@@ -298,6 +311,11 @@ class Stack:
 
 
 _BEGINNINGS = frozenset(("CREATE_IN_PROGRESS", "UPDATE_IN_PROGRESS", "DELETE_IN_PROGRESS"))
+
+
+def _is_obsolete(error: ClientError) -> bool:
+    """Return whether an error means that another change set was executed since, or this one deleted."""
+    return is_missing(error) or error.response.get("Error", {}).get("Code", "").startswith("InvalidChangeSetStatus")
 
 
 def _validation_words(event: Mapping[str, Any]) -> str:

@@ -6,6 +6,7 @@ import json
 import os
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from flowaudit.config import Setup
@@ -78,20 +79,34 @@ def _list(values: Iterable[str]) -> str:
     return f"[{', '.join(map(_text, values))}]"
 
 
+def check_new(file: Path, text: str) -> None:
+    """Raise SetupError where `write_new` would; `text` is empty where it is not known yet."""
+    with _refusals(file):
+        if not _is(file, text):
+            tempfile.TemporaryFile(dir=file.parent).close()
+
+
 def write_new(file: Path, text: str) -> bool:
     """Write the configuration to a file at once, or not at all; return False where it says so already.
 
     Raises SetupError, and leaves the file as it is, where it exists with other content or cannot be written.
     """
-    try:
+    with _refusals(file):
         if _is(file, text):
             return False
         _create(file, text)
+    return True
+
+
+@contextmanager
+def _refusals(file: Path) -> Iterator[None]:
+    """Raise SetupError where a file is another one, or cannot be written."""
+    try:
+        yield
     except FileExistsError:
         raise SetupError(f"{file}: exists, with other content: name another file, or move this one away") from None
     except OSError as error:
         raise SetupError(f"{file}: cannot be written: {error.strerror}") from error
-    return True
 
 
 def _is(file: Path, text: str) -> bool:
@@ -99,8 +114,10 @@ def _is(file: Path, text: str) -> bool:
     try:
         present = file.read_bytes()
     except FileNotFoundError:
+        if file.is_symlink():
+            raise FileExistsError from None
         return False
-    if present != text.encode():
+    if not text or present != text.encode():
         raise FileExistsError
     return True
 

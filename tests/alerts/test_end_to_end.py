@@ -21,6 +21,8 @@ pytestmark = pytest.mark.slow
 LEAK = "internet-egress-bypasses-nat"
 PLANTED = {(LEAK, "FlowauditLeakFound", "/page"), ("s3-bypasses-endpoint", "FlowauditFindingHigh", "/ticket")}
 """The detectors of the demo's two leaks, with the alert for findings of their severity, and who is told."""
+START = 100
+"""Seconds that the demo is given until it has made its VPC and goes on."""
 AGO = timedelta(hours=3)
 RUNBOOK = "https://github.com/flowaudit/flowaudit/blob/main/docs/runbooks/FlowauditLeakFound.md"
 
@@ -185,7 +187,8 @@ def test_the_demo_can_be_scraped(everything: World) -> None:
     command = (sys.executable, "-m", "flowaudit", "demo")
     demo = everything.programs["demo"] = Program("demo", command, everything.folder / "demo")
     demo.start()
-    (address,) = everything.until("it goes on", lambda: re.findall(r"http://(\S+)/metrics +http", demo.log.read_text()))
+    served = re.compile(r"http://(\S+)/metrics +http")
+    (address,) = everything.until("it goes on", lambda: served.findall(demo.log.read_text()), patience=START)
     everything.watch(address)
     everything.until("both leaks", lambda: {each[:3] for each in found(everything)} == PLANTED)
     assert {instance for *_, instance in found(everything)} == {address}

@@ -134,10 +134,11 @@ def test_it_is_written_to_a_file(run: Run, built: Built, whole: None, tmp_path: 
 
 
 def test_a_workload_by_name(run: Run, built: Built, whole: None) -> None:
-    """Its needs alone; an unknown name is an error that names the nearest."""
+    """Its needs alone, with a warning about all others; an unknown name is an error that names the nearest."""
     ended = run("setup", "policy", "--vpc", built.vpc, "--workload", "churn", "--format", "json")
     assert gets(ended.json, "churn")
     assert not gets(ended.json, "fraud")
+    assert "warning: only for what is named: applied, the policy denies S3 to every other workload" in ended.err
     wrong = run("setup", "policy", "--vpc", built.vpc, "--workload", "chrun")
     assert (wrong.code, wrong.out) == (2, "")
     assert "there is no workload 'chrun': did you mean churn?" in wrong.err

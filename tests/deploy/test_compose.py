@@ -30,8 +30,8 @@ SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 SCHEMA: dict[str, Any] = json.loads(Path(__file__).with_name("compose-spec.json").read_text())
 PROMISED = 120
 """Seconds within which compose.yaml promises the alert."""
-START = 30
-"""Seconds that the demo is given until it serves the leak."""
+START = 50
+"""Seconds that the demo is given until it has made its VPC and serves the leak."""
 RESEND = "--rules.alert.resend-delay"
 PATIENCE = 240
 """Seconds until a test gives up; on an idle machine it waits for a small part of it."""

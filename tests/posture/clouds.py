@@ -82,8 +82,12 @@ class Refusing:
 
 
 def deployed(**wish: Any) -> Deployed:
-    """Return the VPC of these keys as verify expects it: with the default security group's rules removed."""
+    """Return the VPC as verify expects it: the default security group's rules removed, the guardrail attached."""
     it = fresh(**wish)
+    if arn := it.outputs.get("GuardrailPolicyArn"):
+        iam = boto3.client("iam")
+        iam.create_group(GroupName="data-scientists")
+        iam.attach_group_policy(GroupName="data-scientists", PolicyArn=arn)
     filters = [{"Name": "vpc-id", "Values": [it["Vpc"]]}, {"Name": "group-name", "Values": ["default"]}]
     (group,) = it.ec2.describe_security_groups(Filters=filters)["SecurityGroups"]
     it.ec2.revoke_security_group_egress(GroupId=group["GroupId"], IpPermissions=group["IpPermissionsEgress"])

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+import boto3
 import pytest
 from moto.ec2.models import ec2_backends
 
@@ -153,7 +154,9 @@ def flow_log(**other: Any) -> Change:
         wanted = {"ResourceType": "VPC", "ResourceIds": [it["Vpc"]], **{key: log[key] for key in kept}, **other}
         (made,) = it.ec2.create_flow_logs(**wanted)["FlowLogIds"]
         options = other.get("DestinationOptions", log.get("DestinationOptions"))
-        ec2_backends[ACCOUNT][REGION].flow_logs[made].destination_options = options  # type: ignore[attr-defined]  # moto forgets them
+        tagged = other.get("TagFieldSpecifications", log.get("TagFieldSpecifications"))
+        forgotten = {"destination_options": options, "tag_field_specifications": tagged}
+        vars(ec2_backends[ACCOUNT][REGION].flow_logs[made]).update(forgotten)  # moto does not keep them
         it.ec2.create_tags(Resources=[made], Tags=[{"Key": "flowaudit:setup", "Value": "sagemaker"}])
 
     return apply
@@ -215,7 +218,29 @@ def rule(operation: str, group: str, index: int = 0) -> Change:
     return apply
 
 
+def lifecycle(days: int, **narrower: int) -> Change:
+    """Return a change of the days after which flow logs expire: all, and those with a prefix."""
+    every = {"": days, **{f"{prefix}/": some for prefix, some in narrower.items()}}
+    rules = [
+        {"ID": prefix or "all", "Status": "Enabled", "Filter": {"Prefix": prefix}, "Expiration": {"Days": some}}
+        for prefix, some in every.items()
+    ]
+    return bucket("put_bucket_lifecycle_configuration", LifecycleConfiguration={"Rules": rules})
+
+
+def detached(it: Deployed) -> None:
+    """Detach the guardrail from those who use SageMaker."""
+    iam = boto3.client("iam")
+    iam.detach_group_policy(GroupName="data-scientists", PolicyArn=it["Guardrail"])
+
+
 MODELS, OUTPUTS = "amzn-example-models", "amzn-example-outputs"
+TAGS = [
+    {"ResourceType": "network-interface", "TagKeys": ["Name", "ManagedByAmazonSageMakerResource"]},
+    {"ResourceType": "instance", "TagKeys": ["Name", "flowaudit:setup"]},
+    {"ResourceType": "auto-scaling-group", "TagKeys": ["Name", "flowaudit:setup"]},
+]
+"""The tags of the first two fields in the wrong order."""
 OUTSIDE = {"Action": "s3:*", "Resource": "*"}
 CHANGES: list[tuple[dict[str, Any], Change, dict[str, str]]] = [
     ({}, internet_route, {"internet-gateway-route": "routes to internet gateways"}),
@@ -294,6 +319,9 @@ CHANGES: list[tuple[dict[str, Any], Change, dict[str, str]]] = [
     ({}, flow_log(TrafficType="ACCEPT"), {"flow-log-traffic": "traffic"}),
     ({}, flow_log(MaxAggregationInterval=600), {"flow-log-traffic": "seconds of an aggregation interval"}),
     ({}, flow_log(LogFormat="${version} ${bytes}"), {"flow-log-fields": "fields"}),
+    ({}, flow_log(TagFieldSpecifications=TAGS), {"flow-log-fields": "tags of network-interface"}),
+    ({}, lifecycle(365, AWSLogs=1), {"flow-log-retention": "retention"}),
+    (GUARDED, detached, {"guardrail": "users, groups and roles"}),
     ({}, lambda it: it.ec2.delete_flow_logs(FlowLogIds=[it["FlowLog"]]), {"flow-log": "flow log"}),
     (
         {},

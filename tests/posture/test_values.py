@@ -3,57 +3,25 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import boto3
 import pytest
 from botocore.stub import Stubber
-from moto import mock_aws
 
 from flowaudit.posture import Expected, Live, Result, Status, audit, read
+from flowaudit.posture.buckets import expiry
 from flowaudit.posture.live import Files
 from flowaudit.posture.model import Missing
-from flowaudit.topology import Route, SecurityGroupRule
+from flowaudit.setup.expecting import expected as expected_of
+from flowaudit.topology import AclEntry, Network, PrefixList, Route, SecurityGroupRule
 from tests.posture.clouds import ACCOUNT, REGION, Deployed, deployed
+from tests.posture.values import Case, changed, endpoint_policy, failed, wrong
+from tests.setup.wishes import setup
 
 IGW = "igw-0123456789abcdef0"
-
-
-@pytest.fixture(scope="module")
-def isolated() -> Iterator[tuple[Expected, Live]]:
-    """What is expected of an isolated VPC, and that VPC."""
-    yield from _once()
-
-
-@pytest.fixture(scope="module")
-def nat() -> Iterator[tuple[Expected, Live]]:
-    """What is expected of a VPC with a NAT gateway in each zone, and that VPC."""
-    yield from _once(profile="nat", guardrail=True)
-
-
-def _once(**wish: Any) -> Iterator[tuple[Expected, Live]]:
-    with mock_aws():
-        it = deployed(**wish)
-        yield it.expected, it.live()
-
-
-def wrong(expected: Expected, live: Live) -> list[Result]:
-    """Return the properties that are not as expected."""
-    return [each for each in audit(expected, live) if each.status in (Status.FAIL, Status.UNKNOWN)]
-
-
-def failed(expected: Expected, live: Live) -> dict[str, str]:
-    """Return what is found instead of what is expected, by check; nothing may be unknown."""
-    results = wrong(expected, live)
-    assert {each.status for each in results} <= {Status.FAIL}
-    return {each.check: each.found for each in results}
-
-
-def changed(live: Live, **parts: Any) -> Live:
-    """Return the VPC with other parts of its network."""
-    return replace(live, network=replace(live.network, **parts))
 
 
 def routes(live: Live, *more: Route, without: str = "") -> Live:
@@ -81,9 +49,6 @@ def files(live: Live, wanted: Files) -> Live:
     return replace(live, files={each.flow_log_id: wanted for each in live.network.flow_logs})
 
 
-Case = tuple[Expected, Live]
-
-
 def test_both_are_as_expected(isolated: Case, nat: Case) -> None:
     """Without a change nothing is wrong."""
     assert failed(*isolated) == failed(*nat) == {}
@@ -99,6 +64,9 @@ def test_both_are_as_expected(isolated: Case, nat: Case) -> None:
         (Route(destination="0.0.0.0/1", target="tgw-0123456789abcdef0"), {"default-route"}),
         (Route(destination="::/0", target="eni-0123456789abcdef0"), {"default-route"}),
         (Route(destination="203.0.113.0/24", target="tgw-0123456789abcdef0"), {"default-route"}),
+        (Route(destination="0.0.0.0/0", target="vpce-0123456789abcdef0"), {"default-route"}),
+        (Route(destination="64:ff9b::/96", target="nat-0123456789abcdef0"), {"default-route"}),
+        (Route(destination="10.9.0.0/16", target="vpce-0123456789abcdef0"), set()),
         (Route(destination="10.9.0.0/16", target="pcx-0123456789abcdef0"), set()),
         (Route(destination="100.64.0.0/10", target="tgw-0123456789abcdef0"), set()),
         (Route(destination="10.9.0.0/16", target="", state="blackhole"), {"blackhole-route"}),
@@ -109,6 +77,38 @@ def test_every_path_to_the_internet_is_seen(isolated: Case, route: Route, checks
     """Gateways of any kind, halves of 0.0.0.0/0, IPv6; private networks are no internet."""
     expected, live = isolated
     assert set(failed(expected, routes(live, route))) == checks
+
+
+@pytest.mark.parametrize(
+    ("cidrs", "target", "checks"),
+    [
+        (("10.9.0.0/16", "192.168.0.0/16"), "tgw-0123456789abcdef0", set()),
+        (("10.9.0.0/16", "128.0.0.0/1"), "tgw-0123456789abcdef0", {"default-route"}),
+        (("0.0.0.0/0",), "vpce-0123456789abcdef0", {"default-route"}),
+    ],
+)
+def test_a_prefix_list_is_what_is_in_it(isolated: Case, cidrs: tuple[str, ...], target: str, checks: set[str]) -> None:
+    """A route by prefix list leads to all of its networks."""
+    expected, live = isolated
+    mine = PrefixList(prefix_list_id="pl-0123456789abcdef0", name="mine", cidrs=cidrs)
+    more = routes(live, Route(destination="pl-0123456789abcdef0", target=target))
+    assert set(failed(expected, changed(more, prefix_lists=(*live.network.prefix_lists, mine)))) == checks
+
+
+def test_a_prefix_list_that_cannot_be_read_is_unknown(isolated: Case) -> None:
+    """What is in it may be the internet."""
+    expected, live = isolated
+    more = routes(live, Route(destination="pl-0123456789abcdef0", target="tgw-0123456789abcdef0"))
+    hidden = replace(more, unseen={"prefix_lists": Missing("ec2:GetManagedPrefixListEntries", "denied")})
+    unknown = {each.check for each in wrong(expected, hidden) if each.status is Status.UNKNOWN}
+    assert "default-route" in unknown
+
+
+def test_a_route_to_what_is_not_known_is_unknown(isolated: Case) -> None:
+    """A kind of destination that EC2 adds one day may be the internet."""
+    expected, live = isolated
+    results = wrong(expected, routes(live, Route(destination="", target="tgw-0123456789abcdef0")))
+    assert {(each.check, each.status) for each in results} == {("default-route", Status.UNKNOWN)}
 
 
 def test_nat_is_the_only_path(nat: Case) -> None:
@@ -147,8 +147,25 @@ def test_a_single_nat_gateway_is_for_all(nat: Case) -> None:
     expected, live = nat
     assert set(failed(replace(expected, nat="single"), live)) == {"nat-zones"}
     assert set(failed(replace(expected, nat="regional"), live)) == {"nat-zones"}
+
+
+def test_a_regional_nat_gateway_has_its_own_flow_log(nat: Case) -> None:
+    """Its interfaces are in no subnet of the VPC: without a flow log of its own their traffic is not recorded."""
+    expected, live = nat
+    expected = replace(expected, nat="regional")
     regional = gateways(live, availability="regional", subnet_id=None)
-    assert failed(replace(expected, nat="regional"), regional) == {}
+    results = wrong(expected, regional)
+    used = {each.gateway_id for each in live.network.gateways if each.kind == "nat_gateway"}
+    assert {(each.check, each.subject, each.found) for each in results} == {("flow-log", one, "absent") for one in used}
+
+    (log,) = live.network.flow_logs
+    logs = (log, *(replace(log, flow_log_id=f"fl-{one}", resource_id=one) for one in used))
+    written = dict.fromkeys((one.flow_log_id for one in logs), Files("parquet", hive=True, hourly=True))
+    whole = replace(changed(regional, flow_logs=logs), files=written)
+    assert failed(expected, whole) == {}
+
+    rejected = (log, *(replace(one, traffic_type="REJECT") for one in logs[1:]))
+    assert failed(expected, changed(whole, flow_logs=rejected)) == {"flow-log-traffic": "REJECT"}
 
 
 CASES: list[tuple[str, Callable[[Expected, Live], tuple[Expected, Live]], dict[str, str]]] = [
@@ -231,13 +248,6 @@ def test_a_value_that_differs_is_the_one_failure(
 ) -> None:
     """The check of the value fails, with what is found."""
     assert failed(*change(*isolated)) == found
-
-
-def endpoint_policy(live: Live, policy: object, kind: str = "Gateway") -> Live:
-    """Return the VPC with another policy of its endpoints of a kind."""
-    text = policy if isinstance(policy, str) else json.dumps(policy)
-    every = (replace(each, policy=text) if each.type == kind else each for each in live.network.endpoints)
-    return changed(live, endpoints=tuple(every))
 
 
 DEFAULT = {
@@ -331,6 +341,85 @@ def test_a_weakened_guardrail_fails(nat: Case) -> None:
     results = wrong(expected, replace(live, guardrail=json.dumps(document)))
     assert [each.property for each in results] == ["requests without a VPC"]
     assert failed(expected, replace(live, guardrail="")) == {"guardrail": "absent"}
+
+
+def test_a_guardrail_that_nobody_made_is_absent() -> None:
+    """[setup] wants it, but the stack is of before: that is a failure, not a check that does not apply."""
+    wanted = expected_of(setup(guardrail=True), {"VpcId": "vpc-0123456789abcdef0"}).guardrail
+    assert wanted is not None
+    expected = Expected(vpc_id="vpc-0123456789abcdef0", guardrail=wanted)
+    live = Live(network=Network(vpc_id=expected.vpc_id, account_id=ACCOUNT, region=REGION))
+    assert failed(expected, live)["guardrail"] == "absent"
+
+
+def acl(live: Live, *entries: AclEntry) -> Live:
+    """Return the VPC whose network ACLs have these entries before their own."""
+    every = (replace(each, entries=(*entries, *each.entries)) for each in live.network.network_acls)
+    return changed(live, network_acls=tuple(every))
+
+
+@pytest.mark.parametrize(
+    ("egress", "low", "high"), [(False, 443, 443), (True, 1024, 65535), (True, 443, 443), (False, 1024, 1024)]
+)
+def test_interface_endpoints_are_reached_from_the_other_subnets(
+    isolated: Case, egress: bool, low: int, high: int
+) -> None:
+    """The network ACL of an endpoint's subnet admits the request, that of the workload's the answer."""
+    expected, live = isolated
+    deny = AclEntry(
+        number=1, egress=egress, action="deny", protocol="6", cidr="10.0.0.0/16", from_port=low, to_port=high
+    )
+    assert set(failed(expected, acl(live, deny))) == {"network-acls"}
+    assert failed(expected, acl(live, replace(deny, protocol="17"))) == {}
+
+
+def test_an_endpoint_that_somebody_added_is_a_path_too(isolated: Case) -> None:
+    """In the same security groups, workloads reach it: its policy counts like that of the others."""
+    expected, live = isolated
+    logs = next(each for each in live.network.endpoints if each.service.endswith(".logs"))
+    service = "com.amazonaws.us-east-1.s3"
+    added = replace(logs, endpoint_id="vpce-0123456789abcdef0", service=service, policy=json.dumps(DEFAULT))
+    found = failed(expected, changed(live, endpoints=(*live.network.endpoints, added)))
+    assert found == {"interface-endpoint-policy": "the default policy: everything is allowed"}
+    elsewhere = replace(added, security_groups=("sg-0123456789abcdef0",))
+    assert failed(expected, changed(live, endpoints=(*live.network.endpoints, elsewhere))) == {}
+
+
+def test_of_two_flow_logs_the_good_one_counts(isolated: Case) -> None:
+    """Where none is named: one that fails, or has half of the traffic, is no reason to fail."""
+    expected, live = isolated
+    assert expected.flow_log is not None
+    expected = replace(expected, flow_log=replace(expected.flow_log, flow_log_id=""))
+    (good,) = live.network.flow_logs
+    bad = replace(good, flow_log_id="fl-0", delivery_status="FAILED")
+    assert failed(expected, changed(live, flow_logs=(bad, good))) == {}
+    half = replace(good, flow_log_id="fl-0", traffic_type="REJECT")
+    assert failed(expected, changed(live, flow_logs=(half, good))) == {}
+
+
+@pytest.mark.parametrize(
+    ("rules", "found"),
+    [
+        ([{"Expiration": {"Days": 1}, "Filter": {"Prefix": "AWSLogs/1234"}}], "365 days, some 1 days only"),
+        ([{"Expiration": {"Days": 1}, "Prefix": "AWS"}], "1 days"),
+        ([{"Expiration": {"Days": 1}, "Filter": {"ObjectSizeGreaterThan": 9}}], "365 days, some 1 days only"),
+        ([{"Expiration": {"Date": "2026-12-01"}, "Filter": {}}], "until 2026-12-01"),
+        ([{"Expiration": {"Days": 1}, "Filter": {"Prefix": "models/"}}], "365 days"),
+        ([{"Expiration": {"Days": 1}, "Filter": {"And": {"Prefix": "AWS", "Tags": [{"Key": "k"}]}}}], "365 days"),
+        ([{"Expiration": {"Days": 1}, "Filter": {}, "Status": "Disabled"}], "365 days"),
+        ([{"NoncurrentVersionExpiration": {"NoncurrentDays": 1}, "Filter": {}}], "365 days"),
+    ],
+)
+def test_flow_logs_are_kept_as_long_as_the_first_rule_says(
+    isolated: Case, rules: list[dict[str, Any]], found: str
+) -> None:
+    """Every rule that is for some flow logs counts, whatever it is narrowed by."""
+    expected, live = isolated
+    every = [{"Status": "Enabled", **each} for each in (*rules, {"Expiration": {"Days": 365}, "Filter": {}})]
+    buckets = {name: replace(each, expires=expiry(every)) for name, each in live.buckets.items()}
+    results = list(audit(expected, replace(live, buckets=buckets)))
+    (kept,) = [each for each in results if each.check == "flow-log-retention"]
+    assert (kept.found, kept.status is Status.PASS) == (found, found == "365 days")
 
 
 def test_a_shared_vpc_hides_its_owners_parts(isolated: Case) -> None:

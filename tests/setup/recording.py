@@ -16,13 +16,18 @@ OTHERWISE = {
 """Operations whose IAM action is called otherwise (Service Authorization Reference, "Actions for Amazon S3")."""
 
 
+def action_of(service: Any, operation: str) -> str:
+    """Return the IAM action of an operation of a service, as botocore models it."""
+    action = f"{service.signing_name}:{operation}"
+    return OTHERWISE.get(action, action)
+
+
 def recorded(*clients: Any) -> set[str]:
     """Return the IAM actions of every call that these clients make from now on: the set fills up as they are made."""
     made: set[str] = set()
 
     def record(model: Any, **_: Any) -> None:
-        action = f"{model.service_model.signing_name}:{model.name}"
-        made.add(OTHERWISE.get(action, action))
+        made.add(action_of(model.service_model, model.name))
 
     for client in clients:
         client.meta.events.register_first("before-parameter-build", record)  # asked of stubs and mocks too

@@ -407,15 +407,15 @@ def deleted(*answers: str, orphans: int = 1) -> tuple[Deletion, list[float]]:
     return result, waited
 
 
-@pytest.mark.parametrize("code", ["RequestLimitExceeded", "Throttling", "InvalidNetworkInterface.InUse"])
+@pytest.mark.parametrize("code", ["RequestLimitExceeded", "Throttling", "Unavailable"])
 def test_a_deletion_is_tried_again(code: str) -> None:
-    """Where EC2 is busy, or has not released the interface yet."""
+    """Where EC2 is busy."""
     assert deleted(code, code, "") == (Deletion(deleted=("eni-1",), failed={}), [1, 2])
 
 
 def test_a_deletion_is_given_up_in_the_end() -> None:
     """After a try more than there are waits; EC2's reason is handed on."""
-    result, waited = deleted(*["InvalidNetworkInterface.InUse"] * (len(WAITS) + 1))
+    result, waited = deleted(*["Throttling"] * (len(WAITS) + 1))
     assert not result.deleted
     assert "EC2's reason" in result.failed["eni-1"]
     assert waited == list(WAITS)
@@ -426,9 +426,9 @@ def test_an_interface_that_is_gone_is_deleted() -> None:
     assert deleted("InvalidNetworkInterfaceID.NotFound") == (Deletion(deleted=("eni-1",), failed={}), [])
 
 
-@pytest.mark.parametrize("code", ["UnauthorizedOperation", "OperationNotPermitted"])
+@pytest.mark.parametrize("code", ["UnauthorizedOperation", "OperationNotPermitted", "InvalidNetworkInterface.InUse"])
 def test_a_denied_deletion_does_not_keep_the_others(code: str) -> None:
-    """It is not tried again, and the next interface is deleted."""
+    """It is not tried again, nor is that of an interface that is in use again; the next interface is deleted."""
     result, waited = deleted(code, "", orphans=2)
     assert (result.deleted, list(result.failed), waited) == (("eni-2",), ["eni-1"], [])
 

@@ -8,10 +8,11 @@ import pytest
 
 from flowaudit.config import Setup
 from flowaudit.errors import SetupError
-from flowaudit.setup.least_privilege.document import LONGEST, Writer
+from flowaudit.setup.least_privilege.document import Writer
 from flowaudit.setup.least_privilege.fields import FIELDS
 from flowaudit.setup.least_privilege.needs import Access, Scope, address, image_region
 from flowaudit.setup.least_privilege.reading import READ
+from flowaudit.setup.policy_file import LONGEST
 from tests.sagemaker import ACCOUNT, NOW, REGION, VPC
 from tests.setup.s3_needs import (
     OTHER_VPC,
@@ -326,11 +327,20 @@ def test_special_characters_are_themselves(key: str) -> None:
 
 
 def test_an_address_that_is_none_is_named() -> None:
-    """Neither a star as a bucket nor another host gets into the policy."""
-    for uri in ("s3://*/x", "https://example.com/x", "s3://"):
+    """Neither a star as a bucket nor another host gets into the policy, nor an access point, by ARN or alias."""
+    for uri in (
+        *("s3://*/x", "https://example.com/x", "s3://", "s3://arn:aws:s3:us-east-1:123456789012:accesspoint/a/k"),
+        *("s3://a-8tyekmigicmhun8n9kwpfur39dnw4use1a-s3alias/k", "s3://b--use1-az4--x-s3/k"),
+    ):
         made = hosted({"ModelDataUrl": uri}).plan()
         assert not made.needs
-        assert any("is no address in S3" in why for _, _, why in made.reading.unknown)
+        assert any("is no bucket's address in S3" in why for _, _, why in made.reading.unknown)
+
+
+def test_code_at_an_address_that_is_none_is_named() -> None:
+    """Where a field may hold something else than an address, an address that cannot be in the policy is not lost."""
+    made = hosted({"Environment": {"SAGEMAKER_SUBMIT_DIRECTORY": "s3://code-1a2b-s3alias/sourcedir.tar.gz"}}).plan()
+    assert any("SAGEMAKER_SUBMIT_DIRECTORY" in why for _, _, why in made.reading.unknown)
 
 
 def test_repositories_are_denied_still() -> None:

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from flowaudit.config import Setup
 from flowaudit.policies import Decision, Policy, Request
 from flowaudit.setup.least_privilege import _place
-from flowaudit.setup.least_privilege.document import ACTIONS, LISTED, LONGEST, Writer
+from flowaudit.setup.least_privilege.document import ACTIONS, LISTED, Writer
 from flowaudit.setup.least_privilege.needs import Access, Scope
+from flowaudit.setup.policy_file import LONGEST
 from tests.sagemaker import ACCOUNT, REGION, SESSION
 
 KEYS = st.text("ab/*?${}:'", max_size=8)

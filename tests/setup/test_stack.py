@@ -68,6 +68,10 @@ class Script:
         self.answers("delete_change_set", {}, ChangeSetName=SET)
         return self.is_now(status)
 
+    def proposes_alone(self) -> Script:
+        """Add a list of change sets: there is no other."""
+        return self.answers("list_change_sets", {"Summaries": [{"ChangeSetId": SET}]}, StackName=STACK_ID)
+
     def executed(self, status: str = "CREATE_COMPLETE") -> Script:
         """Add the end of a change set that was executed."""
         self.answers("describe_change_set", {"Status": "CREATE_COMPLETE", "ExecutionStatus": "EXECUTE_COMPLETE"})
@@ -187,11 +191,12 @@ def test_a_new_stack_is_proposed_so_that_a_failure_leaves_nothing(aws: Script) -
     aws.answers("describe_change_set", {"Status": "CREATE_COMPLETE"})
     aws.answers("describe_change_set", {"Status": "CREATE_COMPLETE", "Changes": [change("Add")]})
     aws.answers("describe_events", {"OperationEvents": []})
-    aws.discards("REVIEW_IN_PROGRESS").answers("delete_stack", {}, StackName=STACK_ID)
+    aws.discards("REVIEW_IN_PROGRESS").proposes_alone().answers("delete_stack", {}, StackName=STACK_ID)
+    aws.is_now("DELETE_IN_PROGRESS").is_now("DELETE_COMPLETE")
     with aws.stack.proposed(None, TemplateBody="{}") as change_set:
         assert change_set is not None
         assert plan(change_set).count(Action.ADD) == 1
-    assert aws.clock.pauses == [0.25, 0.375]
+    assert aws.clock.pauses == [0.25, 0.375, 0.25]
 
 
 def test_an_existing_stack_is_compared_with_what_is_really_there(aws: Script) -> None:
@@ -240,7 +245,7 @@ def test_a_refused_template_says_where(aws: Script) -> None:
         "ValidationStatusReason": "is no CIDR",
     }
     aws.answers("describe_events", {"OperationEvents": [refused]}, ChangeSetName=SET)
-    aws.discards("REVIEW_IN_PROGRESS").answers("delete_stack", {})
+    aws.discards("REVIEW_IN_PROGRESS").proposes_alone().answers("delete_stack", {}).is_now(None)
     with (
         pytest.raises(SetupError, match=r"refuses .*sagemaker: /Resources/Vpc/Properties/CidrBlock: is no CIDR"),
         aws.stack.proposed(None),
@@ -341,8 +346,16 @@ def test_a_change_set_that_is_out_of_date_is_refused(aws: Script) -> None:
     aws.proposes([change("Modify")]).happened()
     aws.fails("execute_change_set", "InvalidChangeSetStatus", "cannot be executed in its current status [OBSOLETE]")
     aws.discards()
-    with pytest.raises(SetupError, match="OBSOLETE"):
+    with pytest.raises(SetupError, match="changed by somebody else meanwhile: run the command again"):
         deploy(aws, LIVE)
+
+
+def test_a_stack_in_review_with_another_change_set_stays(aws: Script) -> None:
+    """Somebody else may be about to execute that one."""
+    aws.proposes([change("Add")]).discards("REVIEW_IN_PROGRESS")
+    aws.answers("list_change_sets", {"Summaries": [{"ChangeSetId": SET}, {"ChangeSetId": f"{SET}-of-another"}]})
+    with aws.stack.proposed(None):
+        pass
 
 
 def test_the_wait_for_a_stack_has_a_limit(aws: Script) -> None:
@@ -491,6 +504,12 @@ def test_what_cuts_open_connections_is_a_warning(described: dict[str, Any]) -> N
     [
         change("Modify", Details=[detail("/Properties/PolicyDocument", "a", "b")]),
         change("Modify", "Vpc", "AWS::EC2::VPC", Details=[detail("/Properties/Tags", "a", "b")]),
+        change(
+            "Add",
+            "PublicRoute",
+            "AWS::EC2::Route",
+            AfterContext='{"Properties": {"RouteTableId": "{{changeSet:KNOWN_AFTER_APPLY}}"}}',
+        ),
         change("SyncWithActual", "PrivateRoute1", "AWS::EC2::Route"),
         change("Add", "LogsEndpoint"),
     ],

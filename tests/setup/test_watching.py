@@ -14,7 +14,6 @@ from tests.setup.wishes import WISHES, document, setup
 
 OUTPUTS = {
     "VpcId": "vpc-0123456789abcdef0",
-    "PrivateSubnetIds": "subnet-0a,subnet-0b",
     "WorkloadSecurityGroupId": "sg-0123456789abcdef0",
     "FlowLogSource": "s3://sagemaker-flowlogbucket-1abc/AWSLogs/",
 }

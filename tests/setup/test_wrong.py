@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -157,3 +158,29 @@ def test_an_unknown_field_is_refused(name: str, hint: str) -> None:
     with pytest.raises(ConfigError) as refused:
         template(Config.model_validate(config).setup)
     assert str(refused.value) == f"setup.flow_logs.fields[0]: {name!r} is no field of flow logs: {hint}"
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        (None, "cannot be read"),
+        ("{", "is no policy"),
+        ('{"Statement": [{"Effect": "Perhaps"}]}', "is no policy"),
+        ('{"Version": "2012-10-17", "Statement": []}' + " " * 9, ""),
+        (f'{{"Id": "{"x" * 20_480}", "Version": "2012-10-17", "Statement": []}}', "at most 20,480"),
+    ],
+    ids=["none", "no JSON", "no effect", "sound", "too long"],
+)
+def test_a_policy_file_is_read_before_anything_is_rendered(tmp_path: Path, text: str | None, why: str) -> None:
+    """What is wrong with it is one message with its name; a sound one is the endpoint's whole policy."""
+    file = tmp_path / "policy.json"
+    if text is not None:
+        file.write_text(text)
+    wish = {"region": "us-east-1", "s3_endpoint_policy": str(file)}
+    settings = Config.model_validate({"setup": wish}).setup
+    if why:
+        with pytest.raises(ConfigError, match=rf"setup\.s3_endpoint_policy: .*policy\.json .*{why}"):
+            template(settings)
+    else:
+        (endpoint,) = [each for each in template(settings).resources if each.name == "S3Endpoint"]
+        assert endpoint.properties["PolicyDocument"] == json.loads(text or "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import subprocess
@@ -26,6 +27,8 @@ LONGEST = 300
 @contextmanager
 def emulated() -> Iterator[None]:
     """Serve AWS's API on the loopback, and let this process, whatever its environment, talk to that only."""
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        del os.environ[name]  # before the mock is imported: it reads the profile
     try:
         import numpy as np  # noqa: F401, the simulator's
         from moto.server import ThreadedMotoServer
@@ -43,8 +46,6 @@ def emulated() -> Iterator[None]:
     server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
-    for name in [name for name in os.environ if name.startswith("AWS_")]:
-        del os.environ[name]
     os.environ |= {
         "AWS_ENDPOINT_URL": f"http://{host}:{port}",
         "AWS_ACCESS_KEY_ID": "demo",
@@ -78,8 +79,10 @@ class Stage:
     def apply(self) -> list[str]:
         """Make the VPC as a user does, and return what is to be shown of it; raises SetupError."""
         said = self._run("apply", "--yes", "--watch-config", str(self.folder / "watch.toml"))
-        config = "".join(said[said.index("{") : said.index("}") + 1])
-        return [line for line in said if " to add" in line] + [f"VpcConfig {' '.join(config.split())}"]
+        config = json.loads("".join(said[said.index("{") : said.index("}") + 1]))
+        return [line for line in said if line.endswith(" to add")] + [
+            f"{name}: {', '.join(config[name])}" for name in config
+        ]
 
     def drift(self) -> list[str]:
         """Return what `setup drift` prints; raises SetupError."""

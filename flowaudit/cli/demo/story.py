@@ -100,8 +100,7 @@ def report(console: Console, cycle: Cycle) -> None:
     console.print("[bold]4[/] one cycle of the daemon")
     interfaces, resources = sum(discover.interfaces.values()), sum(discover.workloads.values())
     console.print(
-        f"  {interfaces} interfaces and {resources} SageMaker resources discovered in {discover.seconds:.1f} s"
-        f" ({len(discover.gaps)} APIs that the mock lacks);"
+        f"  {interfaces} interfaces and {resources} SageMaker resources discovered in {discover.seconds:.1f} s;"
     )
     console.print(f"  {collect.objects} objects, {collect.kept:,} records collected in {collect.seconds:.1f} s,")
     console.print(f"  {collect.out_of_scope:,} of interfaces that are somebody else's left out;")

@@ -13,7 +13,11 @@ from flowaudit.cli.setup.render import render
 from flowaudit.cli.setup.status import status
 from flowaudit.cli.setup.verify import verify
 
-group = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="A private VPC for SageMaker.")
+group = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    help="A private VPC for SageMaker, as AWS recommends.",
+)
 
 
 @group.callback()

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from flowaudit.cli.output import count, say
-from flowaudit.cli.setup.wanted import Wanted, confirmed, follow, plan_lines, show_vpc_config, wanted
+from flowaudit.cli.setup.wanted import Wanted, confirmed, follow, interruptible, plan_lines, show_vpc_config, wanted
 
 YesOption = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 
@@ -22,16 +22,21 @@ def apply(
         typer.Option(metavar="FILE", help="Write the configuration of flowaudit that watches this VPC to a new file."),
     ] = None,
 ) -> None:
-    """Create or change the VPC by a CloudFormation change set, and print the VpcConfig for CreateModel.
+    """Create or change the VPC, and print its VpcConfig.
 
-    Asks before it changes anything. What fails is rolled back; a first apply that fails leaves nothing.
+    By a CloudFormation change set, after a question. VpcConfig is the parameter of CreateModel. What was changed by
+    hand is changed back. What fails is rolled back; a first apply that fails leaves nothing.
     """
     from flowaudit.setup.request import is_ready
+    from flowaudit.setup.watching import check_new, watching, write_new
 
     want = wanted(ctx)
     found = is_ready(want.stack.find(), want.setup.name)
-    want.show_telemetry_rules(found.outputs if found else {})
-    with want.proposed(found) as (change_set, changes):
+    outputs = found.outputs if found else {}
+    if watch_config is not None:
+        check_new(watch_config, watching(want.setup, outputs) if outputs else "")
+    want.show_telemetry_rules(outputs)
+    with interruptible(want), want.proposed(found) as (change_set, changes):
         for line in plan_lines(changes):
             say(line)
         if change_set is not None:
@@ -43,8 +48,6 @@ def apply(
     _remove_default_rules(want, outputs)
     show_vpc_config(outputs)
     if watch_config is not None:
-        from flowaudit.setup.watching import watching, write_new
-
         write_new(watch_config, watching(want.setup, outputs))
         say(f"{watch_config}: run flowaudit --config {watch_config} run")
     say("next: flowaudit setup verify")

@@ -9,7 +9,7 @@ import typer
 
 from flowaudit.cli.output import count, say
 from flowaudit.cli.setup.apply import YesOption
-from flowaudit.cli.setup.wanted import Wanted, confirmed, follow, wanted
+from flowaudit.cli.setup.wanted import Wanted, confirmed, follow, interruptible, wanted
 from flowaudit.errors import SetupError
 
 if TYPE_CHECKING:
@@ -21,19 +21,22 @@ if TYPE_CHECKING:
 
 
 def destroy(ctx: typer.Context, yes: YesOption = False) -> None:
-    """Delete the VPC's stack, but for the flow logs that were kept; asks first.
+    """Delete the VPC, but keep its flow logs.
 
-    Refuses while network interfaces of SageMaker, or of anybody else, are in the VPC, and lists them with their owners.
+    Asks first. Refuses while network interfaces of SageMaker, or of anybody else, are in the VPC, and lists them with
+    their owners and the commands that remove them.
     """
     from flowaudit.app import App
     from flowaudit.cli.options import config_of
+    from flowaudit.setup.request import check_at_rest, check_ours
 
     want = wanted(ctx)
     found = want.stack.find()
     if found is None:
         say(f"there is no stack {want.setup.name} in {want.setup.region}: nothing to do")
         return
-    _check(want, found)
+    check_ours(found, want.setup.name)
+    check_at_rest(found, want.setup.name)
     resources = want.stack.resources()
     rules = App(config_of(ctx)).rules
     left = _remaining(want, resources, rules)
@@ -43,31 +46,22 @@ def destroy(ctx: typer.Context, yes: YesOption = False) -> None:
     if not confirmed(f"Delete stack {want.setup.name}?", yes=yes):
         say("nothing was changed")
         raise typer.Exit(1)
+    with interruptible(want):
+        _delete(want, found, left, rules)
+    _show_kept(want, resources)
+
+
+def _delete(want: Wanted, found: Found, left: Remaining, rules: Rules) -> None:
+    """Delete the orphans and the stack, once more where orphans were left behind meanwhile; raises SetupError."""
     _delete_orphans(want, left)
     try:
         follow(want.stack.delete(found))
     except SetupError:
-        # An interface may have been released, and left behind, while the stack was being deleted.
         left = _remaining(want, want.stack.resources(), rules)
         if not left.orphans:
             raise
         _delete_orphans(want, left)
         follow(want.stack.delete(found))
-    _show_kept(want, resources)
-
-
-def _check(want: Wanted, found: Found) -> None:
-    """Raise SetupError where the stack is somebody else's, or busy."""
-    from flowaudit.setup.template import MADE_BY_FLOWAUDIT
-
-    if found.is_deployed and MADE_BY_FLOWAUDIT not in found.description:
-        raise SetupError(
-            f"stack {want.setup.name} was not made from a template of flowaudit: choose another setup.name"
-        )
-    if found.is_busy:
-        raise SetupError(
-            f"stack {want.setup.name} is {found.status}: wait until that is over, see flowaudit setup status"
-        )
 
 
 def _remaining(want: Wanted, resources: Sequence[StackResource], rules: Rules) -> Remaining:

@@ -14,10 +14,10 @@ DRIFTED = 1
 
 
 def drift(ctx: typer.Context, format: PlanFormatOption = PlanFormat.TEXT) -> None:
-    """Show what was changed by hand since the last deployment, property by property; exit code 1 if anything was.
+    """Show what was changed by hand since the last deployment.
 
-    Compares each resource of the stack with its last deployment, not with the configuration. What was added beside the
-    stack, such as a route, is found by `verify`.
+    Compares each resource of the stack with its last deployment, not with the configuration. Exit code 1: something
+    was changed. What was added beside the stack, such as a route, is found by verify.
     """
     from flowaudit.setup.plan import plan
     from flowaudit.setup.request import is_ready, unchanged

@@ -22,9 +22,10 @@ PlanFormatOption = Annotated[PlanFormat, typer.Option("--format", help="How the 
 
 
 def plan(ctx: typer.Context, format: PlanFormatOption = PlanFormat.TEXT) -> None:
-    """Show what `apply` would change, resource by resource, and change nothing.
+    """Show what apply would change; change nothing.
 
-    An existing stack is compared with what is really there: changes by hand are shown property by property.
+    One line for each resource, its properties below it, and warnings before what cuts open connections. An existing
+    stack is compared with its resources as they are now: changes by hand are shown property by property.
     """
     from flowaudit.setup.request import is_ready
 

@@ -33,14 +33,14 @@ def policy(
     workload: Annotated[
         list[str] | None, typer.Option(metavar="NAME", help="Only for this workload; may be repeated.")
     ] = None,
-    vpc: Annotated[str | None, typer.Option(metavar="VPC_ID", help="The VPC; default: setup.existing_vpc.id.")] = None,
-    since: Annotated[str, typer.Option(metavar="TIME", help="Jobs that changed since: -90d or RFC 3339.")] = "-90d",
+    vpc: Annotated[str | None, typer.Option(metavar="VPC_ID", help="The VPC; default: that of [setup].")] = None,
+    since: Annotated[str, typer.Option(metavar="TIME", help="Jobs that changed since then, or run now.")] = "-90d",
     format: Annotated[
         PolicyFormat, typer.Option(help="json: the policy alone, all else on stderr.")
     ] = PolicyFormat.TEXT,
     output: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the policy to a file.")] = None,
 ) -> None:
-    """Print the narrowest policy of the S3 gateway endpoint for what runs in the VPC.
+    """Print the narrowest S3 endpoint policy for what runs in the VPC.
 
     Reads SageMaker, EC2 and S3; changes nothing.
     """
@@ -50,10 +50,12 @@ def policy(
 
     app = app_of(ctx)
     now = datetime.now(UTC)
-    vpc_id, from_when = vpc or app.config.setup.existing_vpc.id, parse_time(since, now)
+    from_when, region = parse_time(since, now), _region(app)
+    vpc_id = vpc or app.config.setup.existing_vpc.id or _of_stack(app, region)
     if not (vpc_id or workload):
-        raise ConfigError("there is no VPC: name it with --vpc or in setup.existing_vpc.id, or name a --workload")
-    region = _region(app)
+        raise ConfigError(
+            "there is no VPC: name it with --vpc, make it with flowaudit setup apply, or name a --workload"
+        )
     ask = Asker(region.account_id, region.region, region.client)
     subnets = () if workload else _subnets(ask, vpc_id)
     found = Workloads(ask, from_when)
@@ -90,6 +92,14 @@ def _region(app: App) -> Region:
     return found[0]
 
 
+def _of_stack(app: App, region: Region) -> str:
+    """Return the VPC of the stack of [setup], "" where there is none; raises SetupError."""
+    from flowaudit.setup.stack import Stack
+
+    found = Stack(region.client("cloudformation"), app.config.setup.name).find()
+    return found.outputs.get("VpcId", "") if found else ""
+
+
 def _subnets(ask: Asker, vpc: str) -> Collection[str]:
     """Return the ids of a VPC's subnets; raises SetupError, or ConfigError where there are none."""
     found = ask.all("ec2", "describe_subnets", "Subnets", Filters=[{"Name": "vpc-id", "Values": [vpc]}])
@@ -115,6 +125,8 @@ def _head(made: Plan, vpc: str, since: datetime, named: Collection[str]) -> Iter
         f"jobs that changed since {since:%Y-%m-%d %H:%M} UTC or run now; "
         f"{len(made.document.text):,} of 20,480 characters"
     )
+    if named:
+        yield "warning: only for what is named: applied, the policy denies S3 to every other workload of the VPC"
     if not made.document.scopes:
         yield "warning: nothing needs S3: the policy allows no bucket of yours"
     for gap in made.unread:
@@ -196,6 +208,7 @@ def _command(made: Plan, region: str, output: Path | None) -> Iterator[str]:
     elif not made.comparisons:
         yield "The command is left out: no S3 gateway endpoint of the VPC is known."
     else:
+        yield 'To keep it: --output FILE, s3_endpoint_policy = "FILE" in [setup], and flowaudit setup apply. At once:'
         file = shlex.quote(f"file://{output or 'policy.json'}")
         for each in made.comparisons:
             place = f"--region {shlex.quote(region)} --vpc-endpoint-id {shlex.quote(each.endpoint.id)}"

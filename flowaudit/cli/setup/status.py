@@ -9,7 +9,7 @@ from flowaudit.cli.setup.wanted import wanted
 
 
 def status(ctx: typer.Context, format: FormatOption = Format.TABLE) -> None:
-    """Show the stack: its status, the reason of its last failure, and its outputs."""
+    """Show the stack: status, reason of its last failure, outputs."""
     want = wanted(ctx)
     found = want.found()
     failure = want.stack.first_failure(found)

@@ -28,8 +28,8 @@ def verify(
 ) -> None:
     """Compare the live VPC with [setup], property by property.
 
-    Reads the VPC itself: that the stack is complete is no proof. Exits with 1 if a property is not as expected, with 3
-    if none is that, but some could not be read.
+    Reads the VPC itself: a complete stack is no proof. Exit code 1: a property is not as expected; 3: none is that,
+    but some could not be read.
     """
     from flowaudit.posture import audit, read
     from flowaudit.setup.expecting import expected

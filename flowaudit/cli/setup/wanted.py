@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from threading import Lock
 from typing import TYPE_CHECKING, Any
@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from flowaudit.cli.options import config_of
-from flowaudit.cli.output import count, say
-from flowaudit.errors import ConfigError, SetupError
+from flowaudit.cli.output import count, printable, say
+from flowaudit.errors import ConfigError, FlowauditError, SetupError
 
 if TYPE_CHECKING:
     from flowaudit.config import Setup
@@ -61,10 +61,13 @@ class Wanted:
         return request(self.setup, self.template, self.client("ec2"))
 
     def found(self) -> Found:
-        """Return the stack; raises SetupError where it is not deployed."""
+        """Return the stack; raises SetupError where it is not deployed, or somebody else's."""
+        from flowaudit.setup.request import check_ours
+
         found = self.stack.find()
         if found is None or not found.is_deployed:
             raise SetupError(f"there is no stack {self.setup.name} in {self.setup.region}: run flowaudit setup apply")
+        check_ours(found, self.setup.name)
         return found
 
     def asker(self) -> Asker:
@@ -149,9 +152,9 @@ def _property_lines(each: Property) -> Iterator[str]:
 
 
 def _short(value: str) -> str:
-    from flowaudit.cli.output import printable
+    from flowaudit.setup.plan import UNKNOWN
 
-    text = printable(" ".join(value.split())) or "none"
+    text = printable(" ".join(value.split())).replace(UNKNOWN, "(known after apply)") or "none"
     return text if len(text) <= WIDEST_VALUE else f"{text[:WIDEST_VALUE]} …"
 
 
@@ -205,17 +208,34 @@ def _property_row(each: Property) -> dict[str, Any]:
 def follow(events: Iterable[Event]) -> None:
     """Print events as they arrive, on stderr; raises what they raise."""
     for event in events:
-        reason = f"  {event.reason}" if event.status.endswith("_FAILED") or event.status == "DELETE_SKIPPED" else ""
+        reason = f"  {event.reason}" if event.reason and event.status.endswith(("_FAILED", "_SKIPPED")) else ""
         say(f"{event.at:%H:%M:%S}  {event.status:<28} {event.logical_id}  {event.type}{reason}")
+
+
+@contextmanager
+def interruptible(want: Wanted) -> Iterator[None]:
+    """Say, where somebody ends a verb in the middle, that CloudFormation goes on with the stack."""
+    try:
+        yield
+    except KeyboardInterrupt as stop:
+        with suppress(FlowauditError):
+            found = want.stack.find()
+            if found and found.is_busy:
+                where = f"stack {want.setup.name} in {want.setup.region}"
+                stop.args = (
+                    f"stopped, but CloudFormation goes on with {where}: flowaudit setup status shows how it ends",
+                )
+        raise
 
 
 def confirmed(question: str, *, yes: bool) -> bool:
     """Return whether the user wants it; raises ConfigError where there is nobody to ask."""
     if yes:
         return True
-    if not sys.stdin.isatty():
+    if sys.stdin is None or not sys.stdin.isatty():
         raise ConfigError(f"{question} There is no terminal to answer: add --yes")
-    return typer.confirm(question, default=False, err=True)
+    print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
 def show_vpc_config(outputs: Mapping[str, str]) -> None:

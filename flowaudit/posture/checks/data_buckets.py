@@ -9,12 +9,15 @@ from flowaudit.posture.asking import seen
 from flowaudit.posture.checks.s3_endpoint import gateway_endpoint
 from flowaudit.posture.live import Live
 from flowaudit.posture.model import Check, Expected, Property, compared, guarded
+from flowaudit.posture.named import addresses, endpoints, principals, sample
 from flowaudit.posture.trial import Wish, bucket_arn, of_account, role, tried
 
 NAME = "bucket policy"
 ACTIONS = ("s3:GetObject", "s3:PutObject", "s3:DeleteObject")
 ELSEWHERE = ("vpc-00000000000000000", "vpce-00000000000000000")
 """A VPC that is not ours, and its endpoint."""
+OUTSIDE = "192.0.2.1"
+"""An address on the internet."""
 
 
 def _policies(expected: Expected, live: Live) -> Iterator[Property]:
@@ -35,12 +38,19 @@ def _policy(expected: Expected, live: Live, name: str) -> Iterator[Property]:
         return
     policy, anybody, endpoint = Policy.parse(text), role(live, live.account_id), gateway_endpoint(live)
     over = _over(live.network.vpc_id, endpoint.endpoint_id if endpoint else "")
-    yield tried(name, policy, "from outside the VPC", Wish.DENIED, _requests(live, name, anybody, {}))
-    yield tried(name, policy, "over another endpoint", Wish.DENIED, _requests(live, name, anybody, _over(*ELSEWHERE)))
-    yield tried(name, policy, "over the S3 endpoint", Wish.NOT_DENIED, _requests(live, name, anybody, over))
-    for principal in expected.bucket_policy.break_glass if expected.bucket_policy else ():
-        requests = _requests(live, name, principal.replace("*", "x"), {})
-        yield tried(name, policy, f"{principal} from outside the VPC", Wish.NOT_DENIED, requests)
+    trusted = expected.bucket_policy.break_glass if expected.bucket_policy else ()
+    outside = [(anybody, {"aws:SourceIp": each}) for each in (OUTSIDE, *addresses(text))]
+    outside += [(sample(each), {}) for each in principals(text) if each not in trusted]
+    elsewhere = [(anybody, _over(*ELSEWHERE))]
+    elsewhere += [(anybody, _over(each, each)) for each in endpoints(text) if each not in over.values()]
+    cases: list[tuple[str, Wish, list[tuple[str, dict[str, str]]]]] = [
+        ("from outside the VPC", Wish.DENIED, outside),
+        ("over another endpoint", Wish.DENIED, elsewhere),
+        ("over the S3 endpoint", Wish.NOT_DENIED, [(anybody, over)]),
+    ]
+    cases += [(f"{each} from outside the VPC", Wish.NOT_DENIED, [(sample(each), {})]) for each in trusted]
+    for where, wish, some in cases:
+        yield tried(name, policy, where, wish, [each for one in some for each in _requests(live, name, *one)])
 
 
 def _over(vpc_id: str, endpoint_id: str) -> dict[str, str]:

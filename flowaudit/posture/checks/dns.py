@@ -38,7 +38,7 @@ def _dhcp_options(expected: Expected, live: Live) -> Iterator[Property]:
         "domain-name-servers",
         AMAZON_DNS,
         " ".join(servers) or "absent",
-        ok=AMAZON_DNS in servers,
+        ok=servers == (AMAZON_DNS,),
         why=why if not servers else "names of endpoints do not resolve with other servers",
     )
 

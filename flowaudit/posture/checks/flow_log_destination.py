@@ -6,10 +6,11 @@ from collections.abc import Iterator
 
 from flowaudit.policies import Policy, Request
 from flowaudit.posture.asking import seen
-from flowaudit.posture.buckets import PUBLIC_ACCESS_BLOCK, Bucket
+from flowaudit.posture.buckets import PUBLIC_ACCESS_BLOCK, Bucket, Expiry
 from flowaudit.posture.live import Live
 from flowaudit.posture.model import Check, Expected, Property, compared
-from flowaudit.posture.trial import FOREIGN_ACCOUNT, Wish, bucket_arn, of_account, partition, role, tried
+from flowaudit.posture.named import offers, strangers
+from flowaudit.posture.trial import FOREIGN_ACCOUNT, Wish, bucket_arn, of_principal, partition, role, tried
 
 GUIDE = "G17 Protect Endpoints by Using an Amazon Virtual Private Cloud"
 DELIVERY = "delivery.logs.amazonaws.com"
@@ -65,13 +66,26 @@ def _retention(expected: Expected, live: Live) -> Iterator[Property]:
     if wanted is None or wanted.retention_days is None:
         return
     if wanted.destination_type == "cloud-watch-logs":
-        subject, days = wanted.destination or expected.vpc_id, seen(live.retention_days)
+        days = seen(live.retention_days)
+        subject, expires = wanted.destination or expected.vpc_id, None if days is None else Expiry(days)
     elif bucket := _bucket(expected, live):
-        subject, days = bucket.name, seen(bucket.expires_after)
+        subject, expires = bucket.name, seen(bucket.expires)
     else:
         return
-    ok, found = days == wanted.retention_days, "for ever" if days is None else f"{days} days"
-    yield compared(subject, "retention", f"{wanted.retention_days} days", found, ok=ok)
+    told, found = f"{wanted.retention_days} days", _kept(expires)
+    yield compared(subject, "retention", told, found, ok=found == told)
+
+
+def _kept(expires: Expiry | None) -> str:
+    """Return in words how long flow logs are kept."""
+    if expires is None:
+        return "for ever"
+    if expires.date:
+        return f"until {expires.date}"
+    kept = "for ever" if expires.days is None else f"{expires.days} days"
+    if expires.first is None or (expires.days is not None and expires.days <= expires.first):
+        return kept
+    return f"{kept}, some {expires.first} days only"
 
 
 def _delivery(expected: Expected, live: Live) -> Iterator[Property]:
@@ -85,8 +99,12 @@ def _delivery(expected: Expected, live: Live) -> Iterator[Property]:
     policy, name = Policy.parse(text), bucket.name
     yield tried(name, policy, "log delivery of the account", Wish.ALLOWED, _writes(live, name, live.account_id))
     yield tried(name, policy, "log delivery of other accounts", Wish.REFUSED, _writes(live, name, FOREIGN_ACCOUNT))
-    yield tried(name, policy, "reading by other accounts", Wish.REFUSED, [_read(live, name, FOREIGN_ACCOUNT)])
-    yield tried(name, policy, "requests without TLS", Wish.DENIED, [_read(live, name, live.account_id, "false")])
+    others = strangers(live, text)
+    reads = [_read(live, name, other) for other in others]
+    offered = [Request(*each, other, of_principal(live, other)) for each in offers(policy) for other in others]
+    yield tried(name, policy, "reading by other accounts", Wish.REFUSED, reads, offered)
+    insecure = [_read(live, name, role(live, live.account_id), "false")]
+    yield tried(name, policy, "requests without TLS", Wish.DENIED, insecure)
 
 
 def _writes(live: Live, bucket: str, account_id: str) -> list[Request]:
@@ -106,9 +124,9 @@ def _writes(live: Live, bucket: str, account_id: str) -> list[Request]:
     ]
 
 
-def _read(live: Live, bucket: str, account_id: str, secure: str = "true") -> Request:
-    context = {**of_account(live, account_id), "aws:SecureTransport": secure}
-    return Request("s3:GetObject", bucket_arn(live.region, f"{bucket}/AWSLogs/key"), role(live, account_id), context)
+def _read(live: Live, bucket: str, principal: str, secure: str = "true") -> Request:
+    context = {**of_principal(live, principal), "aws:SecureTransport": secure}
+    return Request("s3:GetObject", bucket_arn(live.region, f"{bucket}/AWSLogs/key"), principal, context)
 
 
 CHECKS = (

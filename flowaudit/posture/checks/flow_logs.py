@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 
 from flowaudit.posture.asking import seen
+from flowaudit.posture.checks.nat import used_gateways
 from flowaudit.posture.live import Live
 from flowaudit.posture.model import Check, Expected, FlowLogExpectation, Property, compared
 from flowaudit.topology import FlowLog
@@ -13,29 +15,41 @@ from flowaudit.topology import FlowLog
 GUIDE = "G17 Protect Endpoints by Using an Amazon Virtual Private Cloud"
 
 
-def _log(expected: Expected, live: Live) -> tuple[FlowLogExpectation, FlowLog] | None:
-    """Return what is expected of the flow log, and the flow log; None without one of them. Raises Unseen."""
+def _watched(expected: Expected, live: Live) -> Iterator[tuple[str, FlowLogExpectation, FlowLog | None]]:
+    """Yield what has a flow log, what is expected of it, and the flow log; raises Unseen.
+
+    The interfaces of a regional NAT gateway are not in the VPC's subnets: it has a flow log of its own, without tags.
+    """
     wanted = expected.flow_log
-    log = live.flow_log(expected) if wanted else None
-    return (wanted, log) if wanted and log else None
+    if wanted is None:
+        return
+    yield expected.vpc_id, wanted, live.flow_log(expected)
+    if expected.nat == "regional":
+        untagged = tuple(each for each in wanted.fields or () if not each.removesuffix("-2").endswith("-tag"))
+        of_nat = replace(wanted, fields=untagged if wanted.fields is not None else None, tag_fields=None)
+        for each in used_gateways(expected, live):
+            if each.availability == "regional":
+                yield each.gateway_id, of_nat, live.flow_log_of(each.gateway_id)
+
+
+def _logs(expected: Expected, live: Live) -> Iterator[tuple[FlowLogExpectation, FlowLog]]:
+    """Yield what is expected of each flow log that is there, and the flow log; raises Unseen."""
+    return ((wanted, log) for _, wanted, log in _watched(expected, live) if log)
 
 
 def _active(expected: Expected, live: Live) -> Iterator[Property]:
-    if expected.flow_log is None:
-        return
-    log = live.flow_log(expected)
-    if log is None:
-        yield compared(expected.vpc_id, "flow log", "ACTIVE", "absent", ok=False, why="traffic is not recorded")
-        return
-    yield compared(log.flow_log_id, "flow log", "ACTIVE", log.status or "?", ok=log.status == "ACTIVE")
-    failed = log.delivery_status == "FAILED" or bool(log.delivery_error)
-    found = f"failed: {log.delivery_error or 'no reason given'}" if failed else "not failed"
-    yield compared(log.flow_log_id, "delivery", "not failed", found, ok=not failed, why="records are lost")
+    for of, _, log in _watched(expected, live):
+        if log is None:
+            yield compared(of, "flow log", "ACTIVE", "absent", ok=False, why="traffic is not recorded")
+            continue
+        yield compared(log.flow_log_id, "flow log", "ACTIVE", log.status or "?", ok=log.status == "ACTIVE")
+        failed = log.delivery_status == "FAILED" or bool(log.delivery_error)
+        found = f"failed: {log.delivery_error or 'no reason given'}" if failed else "not failed"
+        yield compared(log.flow_log_id, "delivery", "not failed", found, ok=not failed, why="records are lost")
 
 
 def _traffic(expected: Expected, live: Live) -> Iterator[Property]:
-    if both := _log(expected, live):
-        wanted, log = both
+    for wanted, log in _logs(expected, live):
         why = "accepted or rejected traffic is missing"
         yield compared(
             log.flow_log_id, "traffic", "ALL", log.traffic_type or "?", ok=log.traffic_type == "ALL", why=why
@@ -47,19 +61,22 @@ def _traffic(expected: Expected, live: Live) -> Iterator[Property]:
 
 
 def _fields(expected: Expected, live: Live) -> Iterator[Property]:
-    both = _log(expected, live)
-    if not both or both[0].fields is None:
-        return
-    wanted, log = both
-    there = set(re.findall(r"\$\{([^}]*)\}", log.format))
-    missing = [each for each in wanted.fields or () if each not in there]
-    found = f"without {' '.join(missing)}" if missing else "all of them"
-    yield compared(log.flow_log_id, "fields", f"{len(wanted.fields or ())}", found, ok=not missing)
+    for wanted, log in _logs(expected, live):
+        if wanted.fields is not None:
+            there = set(re.findall(r"\$\{([^}]*)\}", log.format))
+            missing = [each for each in wanted.fields if each not in there]
+            found = f"without {' '.join(missing)}" if missing else "all of them"
+            yield compared(log.flow_log_id, "fields", f"{len(wanted.fields)}", found, ok=not missing)
+        if wanted.tag_fields:
+            tags = seen(live.tag_fields).get(log.flow_log_id, {})
+            for kind, keys in wanted.tag_fields.items():
+                told, named = " ".join(keys), " ".join(tags.get(kind, ())) or "none"
+                why = "the fields for tags are empty"
+                yield compared(log.flow_log_id, f"tags of {kind}", told, named, ok=told == named, why=why)
 
 
 def _destination(expected: Expected, live: Live) -> Iterator[Property]:
-    if both := _log(expected, live):
-        wanted, log = both
+    for wanted, log in _logs(expected, live):
         found = log.destination or "none"
         if wanted.destination_type is not None:
             kind = log.destination_type
@@ -72,17 +89,16 @@ def _destination(expected: Expected, live: Live) -> Iterator[Property]:
 
 
 def _files(expected: Expected, live: Live) -> Iterator[Property]:
-    both = _log(expected, live)
-    if not both or both[0].file_format is None:
-        return
-    wanted, log = both
-    files = seen(live.files).get(log.flow_log_id)
-    for name, told, found in (
-        ("file format", wanted.file_format or "", files.format if files else "?"),
-        ("Hive-compatible partitions", "true", str(files.hive).lower() if files else "?"),
-        ("partition per hour", "true", str(files.hourly).lower() if files else "?"),
-    ):
-        yield compared(log.flow_log_id, name, told, found, ok=told == found)
+    for wanted, log in _logs(expected, live):
+        if wanted.file_format is None:
+            continue
+        files = seen(live.files).get(log.flow_log_id)
+        for name, told, found in (
+            ("file format", wanted.file_format, files.format if files else "?"),
+            ("Hive-compatible partitions", "true", str(files.hive).lower() if files else "?"),
+            ("partition per hour", "true", str(files.hourly).lower() if files else "?"),
+        ):
+            yield compared(log.flow_log_id, name, told, found, ok=told == found)
 
 
 CHECKS = (

@@ -17,10 +17,12 @@ FOREIGN = {SUBNETS: "subnet-00000000000000000", GROUPS: "sg-00000000000000000"}
 def _guardrail(expected: Expected, live: Live) -> Iterator[Property]:
     if expected.guardrail is None:
         return
-    subject, text = expected.guardrail.policy_arn, seen(live.guardrail)
+    subject, text = expected.guardrail.policy_arn or "guardrail", seen(live.guardrail)
     if not text:
         yield compared(subject, "policy", "present", "absent", ok=False)
         return
+    uses, why = seen(live.guardrail_uses), "it denies nothing: attach it to the users and roles that use SageMaker"
+    yield compared(subject, "users, groups and roles", "at least 1", str(uses), ok=uses > 0, why=why)
     policy = Policy.parse(text)
     own: dict[str, Sequence[str]] = {SUBNETS: expected.subnets, GROUPS: expected.workload_groups}
     for name, wish, keys in (

@@ -8,8 +8,9 @@ from flowaudit.policies import Policy, Request
 from flowaudit.posture.checks.security_groups import admits
 from flowaudit.posture.checks.subnets import workloads_subnets
 from flowaudit.posture.live import Live
-from flowaudit.posture.model import Check, Expected, Property, compared
-from flowaudit.posture.trial import FOREIGN_ACCOUNT, Wish, allows_everything, of_account, role, tried
+from flowaudit.posture.model import Check, Expected, Property, compared, guarded
+from flowaudit.posture.named import offers, strangers
+from flowaudit.posture.trial import Wish, allows_everything, of_principal, role, tried
 from flowaudit.topology import Endpoint
 
 GUIDE = "G12 Connect Resources Outside Your VPC"
@@ -96,19 +97,34 @@ def _reachable(expected: Expected, live: Live) -> Iterator[Property]:
 def _policy(expected: Expected, live: Live) -> Iterator[Property]:
     if not expected.own_account_only:
         return
-    for each in _wished(expected, live):
-        text = each.policy
-        if text is None or allows_everything(text):
-            found = "the default policy: everything is allowed"
-            yield compared(_subject(each), "policy", "own account only", found, ok=False)
-        elif action := _probe(each.service, live.region):
-            requests = {
-                account: [Request(action, "*", role(live, account), of_account(live, account))]
-                for account in (live.account_id, FOREIGN_ACCOUNT)
-            }
-            policy, name = Policy.parse(text), "credentials of"
-            yield tried(_subject(each), policy, f"{name} the account", Wish.ALLOWED, requests[live.account_id])
-            yield tried(_subject(each), policy, f"{name} another account", Wish.REFUSED, requests[FOREIGN_ACCOUNT])
+    for each in _reached(expected, live):
+        yield from guarded(_subject(each), "policy", _own_account(live, each))
+
+
+def _own_account(live: Live, endpoint: Endpoint) -> Iterator[Property]:
+    subject, text = _subject(endpoint), endpoint.policy
+    if text is None or allows_everything(text):
+        found = "the default policy: everything is allowed"
+        yield compared(subject, "policy", "own account only", found, ok=False)
+        return
+    policy, others = Policy.parse(text), strangers(live, text)
+    actions = [action for action in (_probe(endpoint.service, live.region),) if action]
+    own = role(live, live.account_id)
+    if actions:
+        requests = [Request(action, "*", own, of_principal(live, own)) for action in actions]
+        yield tried(subject, policy, "credentials of the account", Wish.ALLOWED, requests)
+    requests = [Request(action, "*", other, of_principal(live, other)) for action in actions for other in others]
+    offered = [Request(*each, other, of_principal(live, other)) for each in offers(policy) for other in others]
+    yield tried(subject, policy, "credentials of another account", Wish.REFUSED, requests, offered)
+
+
+def _reached(expected: Expected, live: Live) -> Iterator[Endpoint]:
+    """Yield the wished endpoints, and those that workloads reach as they are in the same security groups."""
+    wished = list(_wished(expected, live))
+    groups = {group for each in wished for group in each.security_groups}
+    for each in live.endpoints:
+        if each in wished or (each.type == "Interface" and not groups.isdisjoint(each.security_groups)):
+            yield each
 
 
 def _probe(service: str, region: str) -> str | None:

@@ -23,7 +23,8 @@ def _gateways(expected: Expected, live: Live) -> dict[str, Gateway | None]:
     return of
 
 
-def _used(expected: Expected, live: Live) -> list[Gateway]:
+def used_gateways(expected: Expected, live: Live) -> list[Gateway]:
+    """Return the NAT gateways that subnets of workloads lead to; raises Unseen."""
     gateways = {each.gateway_id: each for each in _gateways(expected, live).values() if each}
     return list(gateways.values())
 
@@ -31,7 +32,7 @@ def _used(expected: Expected, live: Live) -> list[Gateway]:
 def _available(expected: Expected, live: Live) -> Iterator[Property]:
     if expected.internet != "nat":
         return
-    for each in _used(expected, live):
+    for each in used_gateways(expected, live):
         found = f"{each.state}, {each.connectivity}"
         yield compared(each.gateway_id, "state", "available, public", found, ok=found == "available, public")
 
@@ -40,7 +41,7 @@ def _public_subnet(expected: Expected, live: Live) -> Iterator[Property]:
     if expected.internet != "nat":
         return
     subnets, tables = live.subnets, live.route_tables
-    for each in _used(expected, live):
+    for each in used_gateways(expected, live):
         if each.availability == "regional":
             continue  # it has a route table of its own, and no subnet
         subnet = subnets.get(each.subnet_id or "")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from flowaudit.posture.checks.subnets import workloads_subnets
 from flowaudit.posture.live import Live
-from flowaudit.posture.model import Check, Expected, Property, compared
+from flowaudit.posture.model import Check, Expected, Missing, Property, Unseen, compared
 from flowaudit.topology import AclEntry, NetworkAcl
 
 Block = ipaddress.IPv4Network
@@ -25,17 +25,22 @@ class _Flow:
 
 
 def _flows(expected: Expected, live: Live) -> list[_Flow]:
-    """Return what workloads need: HTTPS to S3, endpoints and, with NAT, the internet, and answers; raises Unseen."""
+    """Return what workloads need: HTTPS to S3, endpoints and, with NAT, the internet, and answers; raises Unseen.
+
+    Interface endpoints are in the same subnets: between two of them, HTTPS comes in as well.
+    """
     live.need("prefix_lists")
     service = f"com.amazonaws.{live.region}.s3"
-    peers = {cidr for each in live.network.prefix_lists if each.name == service for cidr in each.cidrs}
-    if expected.services:
-        peers |= {cidr for each in workloads_subnets(expected, live) for cidr in each.cidrs}
-    blocks = [Block(each) for each in sorted(peers) if ":" not in each]
-    if expected.internet == "nat":
-        blocks = [Block("0.0.0.0/0")]
+    lists = [each for each in live.network.prefix_lists if each.name == service]
+    if not lists:
+        raise Unseen(Missing("", f"EC2 does not list the addresses of {service}"))
+    s3 = {cidr for each in lists for cidr in each.cidrs}
+    own = {cidr for each in workloads_subnets(expected, live) for cidr in each.cidrs} if expected.services else set()
+    out = ["0.0.0.0/0"] if expected.internet == "nat" else sorted(s3 | own)
     ports = ((True, 443, 443), (False, 1024, 65535))
-    return [_Flow(egress, block, low, high) for block in blocks for egress, low, high in ports]
+    flows = [(egress, each, low, high) for each in out for egress, low, high in ports]
+    flows += [(not egress, each, low, high) for each in sorted(own) for egress, low, high in ports]
+    return [_Flow(egress, Block(each), low, high) for egress, each, low, high in flows if ":" not in each]
 
 
 def _acls(expected: Expected, live: Live) -> Iterator[Property]:

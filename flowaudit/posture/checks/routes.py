@@ -9,11 +9,13 @@ from typing import TypeAlias
 from flowaudit.paths.addresses import SCOPES
 from flowaudit.posture.checks.subnets import workloads_subnets
 from flowaudit.posture.live import Live
-from flowaudit.posture.model import Check, Expected, Property, compared
+from flowaudit.posture.model import Check, Expected, Missing, Property, Unseen, compared, guarded
 from flowaudit.topology import Route, RouteTable
 
 INTERNET_GATEWAYS = ("igw-", "eigw-", "cagw-")
 """Targets that give a subnet a direct path to the internet."""
+PREFIX_LIST = "pl-"
+PUBLIC_ROUTES = "routes to public addresses"
 Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 _NOT_PUBLIC = tuple(ipaddress.ip_network(cidr) for cidrs in SCOPES.values() for cidr in cidrs)
 GUIDE = "G11 Configure Your Private VPC for Amazon SageMaker Hosting"
@@ -28,12 +30,26 @@ def tables(expected: Expected, live: Live) -> Iterator[RouteTable]:
             yield found[each]
 
 
-def leads_out(route: Route) -> bool:
-    """Return whether a route is for public addresses."""
+def leads_out(route: Route, live: Live) -> bool:
+    """Return whether a route is for public addresses, but not that of a gateway endpoint; raises Unseen."""
+    if route.target == "local":
+        return False
+    if not route.destination.startswith(PREFIX_LIST):
+        return _is_public(route.destination)
+    if route.target.startswith("vpce-") and any(
+        (each.endpoint_id, each.type) == (route.target, "Gateway") for each in live.endpoints
+    ):
+        return False
+    live.need("prefix_lists")
+    lists = (each for each in live.network.prefix_lists if each.prefix_list_id == route.destination)
+    return any(_is_public(cidr) for each in lists for cidr in each.cidrs)
+
+
+def _is_public(cidr: str) -> bool:
     try:
-        network = ipaddress.ip_network(route.destination)
-    except ValueError:
-        return False  # a prefix list: what is in it has its own check, if it is S3's
+        network = ipaddress.ip_network(cidr)
+    except ValueError as error:
+        raise Unseen(Missing("", f"{cidr!r} is no destination of a route that is known here")) from error
     return not any(_is_within(network, each) for each in _NOT_PUBLIC)
 
 
@@ -71,23 +87,18 @@ def _default_routes(expected: Expected, live: Live) -> Iterator[Property]:
     if expected.internet is None:
         return
     for table in tables(expected, live):
-        out = [
-            each
-            for each in table.routes
-            if leads_out(each) and each.target != "local" and not each.target.startswith(("vpce-", *INTERNET_GATEWAYS))
-        ]
-        over_nat = [each for each in out if each.target.startswith("nat-")]
-        if expected.internet == "none":
-            yield compared(table.route_table_id, "routes to public addresses", "none", _said(out), ok=not out)
-        else:
-            whole = any(each.destination == "0.0.0.0/0" and each.state == "active" for each in over_nat)
-            yield compared(
-                table.route_table_id,
-                "routes to public addresses",
-                "0.0.0.0/0 to a NAT gateway only",
-                _said(out),
-                ok=whole and over_nat == out,
-            )
+        yield from guarded(table.route_table_id, PUBLIC_ROUTES, _public_routes(expected, live, table))
+
+
+def _public_routes(expected: Expected, live: Live, table: RouteTable) -> Iterator[Property]:
+    out = [each for each in table.routes if not each.target.startswith(INTERNET_GATEWAYS) and leads_out(each, live)]
+    if expected.internet == "none":
+        yield compared(table.route_table_id, PUBLIC_ROUTES, "none", _said(out), ok=not out)
+        return
+    over_nat = [each for each in out if each.target.startswith("nat-")]
+    whole = any(each.destination == "0.0.0.0/0" and each.state == "active" for each in over_nat)
+    wanted, ok = "0.0.0.0/0 to a NAT gateway only", whole and over_nat == out
+    yield compared(table.route_table_id, PUBLIC_ROUTES, wanted, _said(out), ok=ok)
 
 
 def _no_blackhole(expected: Expected, live: Live) -> Iterator[Property]:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from fnmatch import fnmatchcase
 from itertools import chain
 
 from flowaudit.policies import Policy, Request
 from flowaudit.posture.checks.routes import tables
 from flowaudit.posture.live import Live
 from flowaudit.posture.model import Access, Check, Expected, Property, compared
-from flowaudit.posture.trial import FOREIGN_ACCOUNT, Wish, allows_everything, bucket_arn, of_account, role, tried
+from flowaudit.posture.named import offers, principals, sample, strangers
+from flowaudit.posture.trial import FOREIGN_ACCOUNT, Wish, allows_everything, bucket_arn, of_principal, role, tried
 from flowaudit.topology import Endpoint
 
 GUIDE = "Create an Amazon S3 VPC Endpoint"
@@ -61,15 +64,23 @@ def _custom_policy(expected: Expected, live: Live) -> Iterator[Property]:
 
 def _policy(expected: Expected, live: Live) -> Iterator[Property]:
     endpoint = gateway_endpoint(live)
-    if not expected.access or endpoint is None or endpoint.policy is None:
+    if endpoint is None or endpoint.policy is None:
+        return
+    if expected.s3_policy is not None:
+        same = json.loads(endpoint.policy) == expected.s3_policy
+        found = "as configured" if same else "another"
+        yield compared(endpoint.endpoint_id, "policy document", "as configured", found, ok=same)
+    if not expected.access:
         return
     policy, subject = Policy.parse(endpoint.policy), endpoint.endpoint_id
+    own, others = role(live, live.account_id), strangers(live, endpoint.policy)
     for each in expected.access:
         wish = Wish.ALLOWED if each.allowed else Wish.REFUSED
-        yield tried(subject, policy, each.name, wish, _requests(live, endpoint, each, live.account_id))
+        yield tried(subject, policy, each.name, wish, _requests(live, endpoint, each, own))
         if each.allowed and each.own and expected.own_account_only:
             name = f"{each.name}, with credentials of another account"
-            yield tried(subject, policy, name, Wish.REFUSED, _requests(live, endpoint, each, FOREIGN_ACCOUNT))
+            requests = (request for other in others for request in _requests(live, endpoint, each, other))
+            yield tried(subject, policy, name, Wish.REFUSED, requests)
     yield from _never(expected, live, endpoint, policy)
 
 
@@ -77,23 +88,48 @@ def _never(expected: Expected, live: Live, endpoint: Endpoint, policy: Policy) -
     """Yield what no policy has to allow: other buckets, and the management of buckets."""
     own = [each for each in expected.access if each.allowed and each.own]
     actions = tuple(dict.fromkeys(chain.from_iterable(each.actions for each in own)))
-    foreign = Access("", actions, bucket_arn(live.region, f"{FOREIGN_BUCKET}/key"))
-    context = {"aws:ResourceAccount": FOREIGN_ACCOUNT}
-    requests = _requests(live, endpoint, foreign, live.account_id, context)
-    requests += _requests(
-        live, endpoint, Access("", actions, bucket_arn(live.region, FOREIGN_BUCKET)), live.account_id, context
-    )
-    yield tried(endpoint.endpoint_id, policy, "buckets that are not named", Wish.REFUSED, requests)
-    for bucket in dict.fromkeys(each.resource.partition("/")[0] for each in own):
-        requests = _requests(live, endpoint, Access("", MANAGEMENT, bucket), live.account_id)
-        yield tried(endpoint.endpoint_id, policy, f"management of {bucket}", Wish.REFUSED, requests)
+    foreign = bucket_arn(live.region, FOREIGN_BUCKET)
+    context, by = {"aws:ResourceAccount": FOREIGN_ACCOUNT}, role(live, live.account_id)
+    requests = [
+        request
+        for resource in (f"{foreign}/key", foreign)
+        for request in _requests(live, endpoint, Access("", actions, resource), by, context)
+    ]
+    beyond = _beyond(expected, live, endpoint.policy or "", policy)
+    never = beyond.pop("", ())
+    yield tried(endpoint.endpoint_id, policy, "buckets that are not named", Wish.REFUSED, requests, never)
+    managed = dict.fromkeys(each.resource.partition("/")[0] for each in own)
+    for bucket in dict.fromkeys((*managed, *beyond)):
+        asked = _requests(live, endpoint, Access("", MANAGEMENT if bucket in managed else (), bucket), by)
+        name = f"management of {bucket}"
+        yield tried(endpoint.endpoint_id, policy, name, Wish.REFUSED, asked, beyond.get(bucket, ()))
+
+
+def _beyond(expected: Expected, live: Live, text: str, policy: Policy) -> dict[str, list[Request]]:
+    """Return requests that the policy offers beyond what is expected, by bucket; "": by a bucket that is not named."""
+    by = [role(live, live.account_id), *map(sample, principals(text))]
+    found: dict[str, list[Request]] = {}
+    for action, offered in offers(policy):
+        resource = offered if ":" in offered else bucket_arn(live.region, f"{FOREIGN_BUCKET}/key")
+        bucket = resource.partition("/")[0]
+        accesses = [
+            each for each in expected.access if fnmatchcase(bucket, each.bucket or each.resource.partition("/")[0])
+        ]
+        if any(action.lower() == each.lower() for access in accesses for each in access.actions):
+            continue
+        named = any(each.allowed for each in accesses)
+        owner = {} if named else {"aws:ResourceAccount": FOREIGN_ACCOUNT}
+        context = {"aws:PrincipalIsAWSService": "false", "aws:SecureTransport": "true", **owner}
+        requests = [Request(action, resource, each, context) for each in by]
+        found.setdefault(bucket if named else "", []).extend(requests)
+    return found
 
 
 def _requests(
-    live: Live, endpoint: Endpoint, access: Access, account_id: str, context: dict[str, str] | None = None
+    live: Live, endpoint: Endpoint, access: Access, principal: str, context: dict[str, str] | None = None
 ) -> list[Request]:
-    keys = of_account(live, account_id) | {"aws:SourceVpce": endpoint.endpoint_id} | (context or {})
-    return [Request(action, access.resource, role(live, account_id), keys) for action in access.actions]
+    keys = of_principal(live, principal) | {"aws:SourceVpce": endpoint.endpoint_id} | (context or {})
+    return [Request(action, access.resource, principal, keys) for action in access.actions]
 
 
 CHECKS = (

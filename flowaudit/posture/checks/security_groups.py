@@ -122,7 +122,7 @@ def _default(expected: Expected, live: Live) -> Iterator[Property]:
     for each in live.security_groups.values():
         if each.name == "default":
             said = "; ".join(map(_words, each.rules)) or "none"
-            why = "CloudFormation cannot remove them: revoke them by hand, once"
+            why = "an interface that is made without a group may reach everything: flowaudit setup apply removes them"
             yield compared(
                 each.group_id, "rules of the default security group", "none", said, ok=not each.rules, why=why
             )

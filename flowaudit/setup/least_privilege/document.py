@@ -12,11 +12,10 @@ from flowaudit.config import LINUX_REPOSITORIES, Setup
 from flowaudit.errors import SetupError
 from flowaudit.setup.least_privilege.needs import Access, Scope
 from flowaudit.setup.naming import bucket_arn
+from flowaudit.setup.policy_file import LONGEST
 from flowaudit.setup.rendering import bare
 from flowaudit.setup.s3_endpoint import READ_OBJECTS, WRITE_OBJECTS, statements
 
-LONGEST = 20_480
-"""Characters of an endpoint policy, white space included (Amazon VPC User Guide, "Amazon VPC quotas")."""
 ACTIONS: Mapping[Access, tuple[str, ...]] = {
     Access.READ: READ_OBJECTS,
     Access.WRITE: ("s3:PutObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"),

@@ -185,7 +185,7 @@ def scopes(kind: str, answer: Answer) -> Iterator[tuple[Field, Scope | str]]:
             found = address(text)
             if found is not None:
                 yield field, _scope(*found, field.form, holder)
-            elif text and not field.optional:
+            elif text and (text.startswith("s3://") or not field.optional):
                 yield field, text
 
 

@@ -8,6 +8,10 @@ from enum import StrEnum
 from urllib.parse import unquote, urlsplit
 
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", re.ASCII)
+_NO_BUCKETS = ("-s3alias", "--ol-s3", "--x-s3", "--table-s3", ".mrap")
+"""Ends of names that stand where a bucket's does: aliases of access points, directory buckets, table buckets. Policies
+name their ARNs, which the alias does not have, or another endpoint serves them (Amazon S3 User Guide, "Naming rules").
+"""
 _HOST = re.compile(r"(?:(?P<bucket>.+)\.)?s3[.-](?:dualstack\.)?(?:[a-z0-9-]+\.)?amazonaws\.com(?:\.cn)?", re.ASCII)
 _ECR = re.compile(
     r"\d{12}\.dkr[.-]ecr(?:-fips)?\.(?P<region>[a-z0-9-]+)\.(?:amazonaws\.com|on\.aws)(?:\.cn)?/.+", re.ASCII
@@ -74,7 +78,7 @@ def escaped(key: str) -> str:
 
 
 def address(uri: str) -> tuple[str, str] | None:
-    """Return bucket and key of `s3://…` or of an `https://` address of S3; None where it is neither."""
+    """Return bucket and key of `s3://…` or of an `https://` address of S3; None where it is no bucket's."""
     scheme, _, rest = uri.partition("://")
     if scheme == "s3":
         bucket, _, key = rest.partition("/")
@@ -87,7 +91,7 @@ def address(uri: str) -> tuple[str, str] | None:
         bucket, _, key = (host["bucket"], "", path) if host["bucket"] else path.partition("/")
     else:
         return None
-    return (bucket, key) if _BUCKET.fullmatch(bucket) else None
+    return (bucket, key) if _BUCKET.fullmatch(bucket) and not bucket.endswith(_NO_BUCKETS) else None
 
 
 def folder(bucket: str, key: str) -> Scope:

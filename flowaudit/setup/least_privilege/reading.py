@@ -149,7 +149,7 @@ class Workloads:
         kind = part.name[0]
         for each, scope in scopes(kind, part.answer):
             if isinstance(scope, str):
-                made.unknown.add((*owner, f"{label}{each}: {scope!r} is no address in S3"))
+                made.unknown.add((*owner, f"{label}{each}: {scope!r} is no bucket's address in S3"))
             else:
                 made.needs.add(Need(*owner, f"{label}{each}", each.access, scope))
         for path in FIELDS[kind].images:
