@@ -87,6 +87,7 @@ def collect(
     chunks = iter(lambda: list(islice(listed, LISTED_AT_ONCE)), [])
     first = next(chunks, [])  # a source that cannot be listed leaves no empty lake behind
     lake.create()
+    lake.verify()
     for chunk in chain([first], chunks):
         wanted = _wanted(chunk, lake.known(_days(chunk)), workers)
         for batch in _split(wanted, BATCH_BYTES, BATCH_OBJECTS):

@@ -21,7 +21,9 @@ from deltalake.fs import DeltaStorageHandler
 
 from flowaudit.errors import LakeError
 from flowaudit.lake.batch import Batch, Known, known, last
-from flowaudit.lake.commit import LEADER, number
+from flowaudit.lake.check import problems
+from flowaudit.lake.commit import LEADER, LOG, number
+from flowaudit.lake.disk import sync
 from flowaudit.lake.files import TableFiles, Written
 from flowaudit.lake.lease import FolderStore, Lease
 from flowaudit.lake.log import Log, retried
@@ -79,7 +81,9 @@ class Lake:
     def create(self) -> None:
         """Make the tables that are missing; raises LakeError."""
         with self.explained("cannot be created"):
-            for name, table in TABLES.items():
+            for name, table in sorted(
+                TABLES.items(), key=lambda each: each[0] == "flows"
+            ):  # last: a lake is known by it
                 if not self._exists(name):
                     DeltaTable.create(
                         self._uri(name),
@@ -89,6 +93,15 @@ class Lake:
                         name=name,
                         storage_options=self.storage_options,
                     )
+                    if self.is_local:
+                        folder = Path(self._uri(name))
+                        sync(folder / LOG / f"{0:020}.json", folder.parent.parent)
+
+    def verify(self) -> None:
+        """Raise LakeError where tables are of different times, as after a backup that is not one: by their numbers."""
+        with self.explained(UNREADABLE):
+            for problem in problems(self, files=False):
+                raise LakeError(f"the lake at {self.uri} is not whole: {problem}")
 
     def exists(self) -> bool:
         """Tell whether there is a lake at all."""
@@ -168,7 +181,7 @@ class Lake:
 
     def new_files(self, table: str) -> TableFiles:
         """Return a writer of new, uncommitted files of a table."""
-        return TableFiles(self.filesystem(table), table)
+        return TableFiles(self.filesystem(table), table, Path(self._uri(table)) if self.is_local else None)
 
     def forget(self, table: str, files: Sequence[Written]) -> None:
         """Remove files, but none that a commit names: one that was reported to have failed may have landed."""

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 from deltalake import CommitProperties, DeltaTable, Transaction
 from deltalake.transaction import RemoveAction
 
 from flowaudit.errors import LeaseLost
+from flowaudit.lake.disk import sync
 from flowaudit.lake.files import Written
 from flowaudit.schema import TABLES
 
 if TYPE_CHECKING:
     from flowaudit.lake.lease import Lease
 
+LOG = "_delta_log"
 LEADER = "flowaudit/leader"
 """The application id whose number is the generation of the daemon that leads."""
 
@@ -38,7 +42,7 @@ def commit(
         numbers = {**numbers, LEADER: lease.check()}
         if (newest := number(table, LEADER)) > numbers[LEADER]:
             raise LeaseLost(f"generation {newest} of daemons has written {name}, and this one is {numbers[LEADER]}")
-    partition_by = TABLES[name].partition_by
+    partition_by, before = TABLES[name].partition_by, table.version()
     table.create_write_transaction(
         [*(file.action(partitioned=bool(partition_by)) for file in files), *removed],
         mode="append",
@@ -49,6 +53,18 @@ def commit(
             app_transactions=[Transaction(application, number) for application, number in numbers.items()],
         ),
     )
+    _sync(table, before)
+
+
+def _sync(table: DeltaTable, before: int) -> None:
+    """Write the commits after a version through to the disk, where the table is in a folder."""
+    uri = table.table_uri.removeprefix("file://")
+    if "://" in uri:
+        return
+    log, version = Path(unquote(uri)) / LOG, before + 1
+    while (file := log / f"{version:020}.json").exists():
+        sync(file, log)
+        version += 1
 
 
 def number(table: DeltaTable, application: str) -> int:

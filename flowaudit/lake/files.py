@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -17,6 +18,7 @@ import pyarrow.fs as pa_fs
 import pyarrow.parquet as pq
 from deltalake.transaction import AddAction
 
+from flowaudit.lake.disk import sync
 from flowaudit.schema import TABLES
 
 TEXT = pa.dictionary(pa.int32(), pa.string())
@@ -48,9 +50,9 @@ class Written:
 class TableFiles:
     """Writes rows into new files of one table, one file a day; nothing counts until it is committed."""
 
-    def __init__(self, filesystem: pa_fs.FileSystem, table: str) -> None:
-        """Write into `filesystem`, whose root is the table's folder."""
-        self._filesystem = filesystem
+    def __init__(self, filesystem: pa_fs.FileSystem, table: str, folder: Path | None = None) -> None:
+        """Write into `filesystem`, whose root is the table's `folder`; None: it is on no disk of this machine."""
+        self._filesystem, self._root = filesystem, folder
         self._table = TABLES[table]
         columns = [f for f in self._table.schema if f.name not in self._table.partition_by]
         self._schema = _as_written(pa.schema(columns))
@@ -69,9 +71,11 @@ class TableFiles:
             self._open[day].write(_complete(part, self._schema))
 
     def close(self) -> list[Written]:
-        """Finish the files and return them."""
+        """Finish the files, which are on the disk then, and return them."""
         files = [file.close() for file in self._open.values()]
         self._open = {}
+        for file in files if self._root else ():
+            sync(self._root / file.path, self._root)
         return files
 
     def discard(self) -> None:
