@@ -10,6 +10,9 @@ from deltalake.transaction import RemoveAction
 from flowaudit.lake.files import Written
 from flowaudit.schema import TABLES
 
+REWRITE = "flowaudit/rewrite"
+"""The application id of commits that remove files: Delta compares what appends remove with nothing."""
+
 
 def commit(
     table: DeltaTable,
@@ -19,14 +22,18 @@ def commit(
     *,
     removed: Sequence[RemoveAction] = (),
     metadata: Mapping[str, str] | None = None,
+    data_change: bool = True,
 ) -> None:
     """Make `files` part of the table `name` in place of `removed`, under a number for each application id.
 
-    Raises CommitFailedError, also if an application's number has moved since `table` was opened.
+    `data_change` is false where the same rows lie in other files than before. Raises CommitFailedError, also if an
+    application's number has moved, or files were removed in place of others, since `table` was opened.
     """
     partition_by = TABLES[name].partition_by
+    if removed:
+        numbers = {**numbers, REWRITE: number(table, REWRITE) + 1}
     table.create_write_transaction(
-        [*(file.action(partitioned=bool(partition_by)) for file in files), *removed],
+        [*(file.action(partitioned=bool(partition_by), data_change=data_change) for file in files), *removed],
         mode="append",
         schema=table.schema(),
         partition_by=list(partition_by),

@@ -35,10 +35,10 @@ class Written:
     day: str | None
     statistics: str
 
-    def action(self, *, partitioned: bool) -> AddAction:
+    def action(self, *, partitioned: bool, data_change: bool = True) -> AddAction:
         """Return the commit's action that makes the file part of its table."""
         partition = {"day": self.day} if partitioned else {}
-        return AddAction(self.path, self.size, partition, int(time.time() * 1000), True, self.statistics)
+        return AddAction(self.path, self.size, partition, int(time.time() * 1000), data_change, self.statistics)
 
     def as_json(self) -> dict[str, Any]:
         """Return the fields as a JSON object."""
