@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from itertools import groupby
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
@@ -34,6 +34,10 @@ STEP_ROWS, STEP_BYTES = 500_000, 32 << 20
 """What one step of compaction reads at most, and holds in memory: about half a gigabyte."""
 ROW_GROUP = 125_000
 """Rows of one row group: what a query of an hour of a day can skip."""
+
+EXPIRED = "flowaudit/expired"
+"""The application id whose number is the day, counted from the epoch, before which a table's days were removed."""
+EPOCH = date(1970, 1, 1)
 
 Keep = Callable[[pa.Table], pa.Array]
 """Returns, of rows of a table, which are kept."""
@@ -118,8 +122,15 @@ def drop_days(lake: Lake, name: str, before: date, *, dry_run: bool = False) -> 
         table = lake.open(name)
         old = [file for file in files(table, name) if file.day is not None and file.day < before]
         if old and not dry_run:
-            _replace(lake, table, name, old, [])
+            _replace(lake, table, name, old, [], numbers={EXPIRED: max(number(table, EXPIRED), (before - EPOCH).days)})
     return Rewritten(len(old), rows=sum(file.rows for file in old))
+
+
+def expired(lake: Lake, name: str) -> date | None:
+    """Return the day before which `drop_days` has removed a table's rows, None where it never did."""
+    with lake.explained("cannot be read"):
+        days = number(lake.open(name), EXPIRED)
+    return EPOCH + timedelta(days=days) if days else None
 
 
 def drop_rows(lake: Lake, name: str, judge: Callable[[], Keep], *, dry_run: bool = False) -> Rewritten:

@@ -70,8 +70,12 @@ def stored(lake: Lake, name: str) -> Stored:
     """List a table's folder."""
     filesystem = lake.filesystem(name)
     now = _now(filesystem)
-    found = filesystem.get_file_info(pa_fs.FileSelector("", recursive=True))
-    return Stored(filesystem, now, tuple(file for file in found if file.type == pa_fs.FileType.File))
+    return Stored(filesystem, now, _listed(filesystem, ""))
+
+
+def _listed(filesystem: pa_fs.FileSystem, folder: str) -> tuple[pa_fs.FileInfo, ...]:
+    found = filesystem.get_file_info(pa_fs.FileSelector(folder, recursive=True))
+    return tuple(file for file in found if file.type == pa_fs.FileType.File)
 
 
 def vacuum(lake: Lake, name: str, *, dry_run: bool = False) -> Deleted:
@@ -138,7 +142,8 @@ def clean_log(lake: Lake, name: str, *, dry_run: bool = False) -> Deleted:
 def checkpointed(lake: Lake, name: str) -> int | None:
     """Return the version of a table's last checkpoint, None where there is none."""
     with lake.explained("cannot be read"):
-        return max(stored(lake, name).versions(_CHECKPOINT), default=None)
+        found = (_CHECKPOINT.fullmatch(file.path) for file in _listed(lake.filesystem(name), LOG.rstrip("/")))
+        return max((int(match[1]) for match in found if match), default=None)
 
 
 def _now(filesystem: pa_fs.FileSystem) -> datetime:

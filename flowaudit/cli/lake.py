@@ -1,0 +1,73 @@
+"""`flowaudit lake info`, `lake maintain` and `lake export`."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from flowaudit.cli.options import UntilOption, app_of, closest, lake_of, span
+from flowaudit.cli.output import Format, FormatOption, say, write, write_one
+from flowaudit.errors import ConfigError
+
+group = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="The lake itself: its size, its maintenance.")
+
+
+@group.command()
+def info(ctx: typer.Context, format: FormatOption = Format.TABLE) -> None:
+    """List the tables with rows, bytes, files and days.
+
+    Reads the tables' logs only.
+    """
+    import pyarrow as pa
+
+    from flowaudit.lake.state import State, states
+
+    found = states(lake_of(app_of(ctx)))
+    write(pa.table({name: [getattr(each, name) for each in found] for name in State.__slots__}), format)
+
+
+@group.command()
+def maintain(
+    ctx: typer.Context,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Change nothing; count what would be done.")] = False,
+    format: FormatOption = Format.TABLE,
+) -> None:
+    """Remove expired rows, merge small files, delete files that nothing names.
+
+    The daemon does so by itself; readers and collectors go on meanwhile.
+    """
+    from flowaudit.maintain import maintain as maintain_in
+
+    app = app_of(ctx)
+    report = maintain_in(lake_of(app), app.config.lake.retention, dry_run=dry_run)
+    for conflict in report.conflicts:
+        say(f"left for the next run: {conflict}")
+    write_one(report.summary(), format)
+
+
+@group.command()
+def export(
+    ctx: typer.Context,
+    folder: Annotated[Path, typer.Argument(help="A folder that is not there yet.")],
+    since: Annotated[str, typer.Option(metavar="TIME", help="From when on: -24h, -7d or RFC 3339.")],
+    until: UntilOption = None,
+    table: Annotated[list[str] | None, typer.Option(help="Only this table; may be repeated.")] = None,
+    format: FormatOption = Format.TABLE,
+) -> None:
+    """Write rows of a span of time as Parquet files.
+
+    A file for each table; the folder is there only if all of it is.
+    """
+    from flowaudit.lake.export import export as export_from
+    from flowaudit.schema import TABLES
+
+    window = span(since, until, datetime.now(UTC))
+    if window is None:
+        raise ConfigError("--since is missing: say where the span starts, as in --since -7d")
+    for unknown in (name for name in table or () if name not in TABLES):
+        raise ConfigError(f"there is no table {unknown!r}{closest(unknown, TABLES) or f': {", ".join(TABLES)}'}")
+    rows = export_from(lake_of(app_of(ctx)), dict.fromkeys(table or TABLES), window, folder)
+    write_one({"folder": str(folder), "rows": rows}, format)
