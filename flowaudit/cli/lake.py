@@ -68,6 +68,7 @@ def export(
     if window is None:
         raise ConfigError("--since is missing: say where the span starts, as in --since -7d")
     for unknown in (name for name in table or () if name not in TABLES):
-        raise ConfigError(f"there is no table {unknown!r}{closest(unknown, TABLES) or f': {", ".join(TABLES)}'}")
+        hint = closest(unknown, TABLES) or f": there are {', '.join(TABLES)}"
+        raise ConfigError(f"the lake has no table {unknown!r}{hint}")
     rows = export_from(lake_of(app_of(ctx)), dict.fromkeys(table or TABLES), window, folder)
     write_one({"folder": str(folder), "rows": rows}, format)

@@ -15,6 +15,7 @@ from uuid import uuid4
 
 import pyarrow as pa
 import pyarrow.fs as pa_fs
+import pyarrow.parquet as pq
 from deltalake import DeltaTable
 
 if TYPE_CHECKING:
@@ -149,8 +150,7 @@ def checkpointed(lake: Lake, name: str) -> int | None:
 def _now(filesystem: pa_fs.FileSystem) -> datetime:
     """Return the storage's time: that of a file written just now."""
     path = f"_clock-{uuid4().hex}"
-    with filesystem.open_output_stream(path) as stream:
-        stream.write(b"\n")
+    pq.write_metadata(pa.schema([]), path, filesystem=filesystem)  # a stream into S3 takes no plain bytes
     try:
         return filesystem.get_file_info(path).mtime
     finally:
