@@ -21,8 +21,8 @@ from flowaudit.errors import LakeConflict
 from flowaudit.inventory.history import KEYS
 from flowaudit.lake import Lake, maintenance, retried, vacuum
 from flowaudit.lake.maintenance import Keep, Rewritten
-from flowaudit.model import MaintainReport
 from flowaudit.schema import TABLES
+from flowaudit.scraping import counter, gauge
 
 DAY = timedelta(days=1)
 RESOLVED = """
@@ -46,6 +46,36 @@ WHERE next <= $before
 """
 """Observations that a later one had replaced by then: what was so at that time stays."""
 NEWEST_RANGES = "SELECT max(created_at) AS at FROM ip_ranges"
+
+
+@dataclass(frozen=True, slots=True)
+class MaintainReport:
+    """Results of one maintenance run, by table; `conflicts` are what was left for the next run, a line each."""
+
+    expired: Mapping[str, int] = counter("maintain_expired_rows", "Rows removed by lake.retention.", "table")
+    compacted: Mapping[str, int] = counter("maintain_compacted_files", "Small files merged into others.", "table")
+    deleted: Mapping[str, int] = counter(
+        "maintain_deleted_files", "Files deleted that no snapshot names, and old log files.", "table"
+    )
+    deleted_bytes: Mapping[str, int] = counter("maintain_deleted_bytes", "Size of the deleted files.", "table")
+    files: Mapping[str, int] = gauge("lake_files", "Files of a table after the last maintenance run.", "table")
+    bytes: Mapping[str, int] = gauge("lake_bytes", "Size of a table after the last maintenance run.", "table")
+    rows: Mapping[str, int] = gauge("lake_rows", "Rows of a table after the last maintenance run.", "table")
+    conflicts: tuple[str, ...] = ()
+    seconds: float = 0.0
+
+    def summary(self) -> dict[str, Any]:
+        """Return what `run --once --format json` and `lake maintain` print of it."""
+        return {
+            "expired_rows": sum(self.expired.values()),
+            "compacted_files": sum(self.compacted.values()),
+            "deleted_files": sum(self.deleted.values()),
+            "deleted_bytes": sum(self.deleted_bytes.values()),
+            "files": sum(self.files.values()),
+            "bytes": sum(self.bytes.values()),
+            "conflicts": len(self.conflicts),
+            "seconds": self.seconds,
+        }
 
 
 def maintain(

@@ -26,7 +26,7 @@ from flowaudit.doctor import capabilities
 from flowaudit.errors import FlowauditError, Stopped
 from flowaudit.inventory.asking import REASONS
 from flowaudit.inventory.workloads.kinds import KINDS
-from flowaudit.maintain import maintain
+from flowaudit.maintain import MaintainReport, maintain
 from flowaudit.metrics import Labels, Metrics
 from flowaudit.model import (
     CollectReport,
@@ -35,7 +35,6 @@ from flowaudit.model import (
     DetectReport,
     DiscoverReport,
     FindingEvent,
-    MaintainReport,
     ObjectReport,
     Outcome,
     Visibility,

@@ -112,7 +112,7 @@ def compact(lake: Lake, name: str, step: Sequence[File]) -> Rewritten:
             return Rewritten()
         rows = _sorted(pa.concat_tables([_read(lake, name, file) for file in step], promote_options="default"), name)
         written = _write(lake, name, step[0].day, rows)
-        _replace(lake, table, name, step, written, data_change=False)
+        replace_files(lake, table, name, step, written, data_change=False)
     return Rewritten(len(step), len(written))
 
 
@@ -122,7 +122,9 @@ def drop_days(lake: Lake, name: str, before: date, *, dry_run: bool = False) -> 
         table = lake.open(name)
         old = [file for file in files(table, name) if file.day is not None and file.day < before]
         if old and not dry_run:
-            _replace(lake, table, name, old, [], numbers={EXPIRED: max(number(table, EXPIRED), (before - EPOCH).days)})
+            replace_files(
+                lake, table, name, old, [], numbers={EXPIRED: max(number(table, EXPIRED), (before - EPOCH).days)}
+            )
     return Rewritten(len(old), rows=sum(file.rows for file in old))
 
 
@@ -152,7 +154,7 @@ def drop_rows(lake: Lake, name: str, judge: Callable[[], Keep], *, dry_run: bool
                 written += _write(lake, name, file.day, kept) if kept.num_rows and not dry_run else []
         if replaced and not dry_run:
             appends = f"flowaudit/{name}"
-            _replace(lake, table, name, replaced, written, numbers={appends: number(table, appends) + 1})
+            replace_files(lake, table, name, replaced, written, numbers={appends: number(table, appends) + 1})
     return Rewritten(len(replaced), len(written), gone)
 
 
@@ -163,7 +165,7 @@ def span(lake: Lake, name: str) -> tuple[date | None, date | None]:
     return min(days, default=None), max(days, default=None)
 
 
-def _replace(
+def replace_files(
     lake: Lake,
     table: DeltaTable,
     name: str,
