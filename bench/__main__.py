@@ -48,7 +48,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--records",
         type=int,
-        help="default: 4 M to collect, 50 M to query or detect, 1 M events, 20,000 an object for the daemon, 400,000 for maintenance",
+        help="default: 4 M to collect, 50 M to query or detect, 1 M events, 20,000 an object for the daemon, "
+        "400,000 for maintenance",
     )
     parser.add_argument("--objects", type=int, default=8, help="how many log objects they lie in")
     parser.add_argument("--repeat", type=int, default=3, help="rounds; the median counts")

@@ -1,7 +1,7 @@
 """A lake of many small files, before and after maintenance: what collect, findings and detect cost on it.
 
-Three lakes hold the same rows: `fresh`, collected at once; `small`, as a daemon without maintenance leaves it, with a file
-for each few rows; and `maintained`, that lake after `flowaudit lake maintain`. Each verb is a process of its own.
+Three lakes hold the same rows: `fresh`, collected at once; `small`, as a daemon without maintenance leaves it, with a
+file for each few rows; and `maintained`, that lake after `flowaudit lake maintain`. Each verb is a process of its own.
 """
 
 from __future__ import annotations
