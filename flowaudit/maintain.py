@@ -173,8 +173,8 @@ class _Expiry:
             return maintenance.drop_days(self.lake, self.name, self.before.date(), dry_run=self.dry_run)
         return maintenance.drop_rows(self.lake, self.name, self._judge, dry_run=self.dry_run)
 
-    def _judge(self) -> Keep:
-        judges: dict[str, Callable[[], Keep]] = {
+    def _judge(self) -> Keep | None:
+        judges: dict[str, Callable[[], Keep | None]] = {
             "objects": self._superseded,
             "quarantine": self._old_batches,
             "findings": self._resolved,
@@ -183,7 +183,7 @@ class _Expiry:
         }
         return judges.get(self.name, self._outdated)()
 
-    def _superseded(self) -> Keep:
+    def _superseded(self) -> Keep | None:
         return _but(self._query(SUPERSEDED, "objects"))
 
     def _old_batches(self) -> Keep:
@@ -191,14 +191,14 @@ class _Expiry:
         (row,) = self._query(FIRST_BATCH, "objects").to_pylist()
         return _from("batch", self.lake.last_batch() + 1 if row["batch"] is None else row["batch"])
 
-    def _resolved(self) -> Keep:
+    def _resolved(self) -> Keep | None:
         return _but(self._query(RESOLVED, "findings"))
 
     def _ranges(self) -> Keep:
         (row,) = self._query(NEWEST_RANGES, "ip_ranges", {}).to_pylist()
         return _from("created_at", min(self.before, row["at"] or self.before))
 
-    def _outdated(self) -> Keep:
+    def _outdated(self) -> Keep | None:
         """Observations are kept for as long as there are flows of their time."""
         first = maintenance.span(self.lake, "flows")[0]
         before = min(self.before, _midnight(first) - DAY) if first else self.before
@@ -215,10 +215,12 @@ def _from(column: str, least: Any) -> Keep:  # noqa: ANN401  a value of that col
     return lambda rows: pc.fill_null(pc.greater_equal(rows.column(column), least), True)
 
 
-def _but(gone: pa.Table) -> Keep:
-    """Keep all rows but those whose values are in a table with some of the columns."""
+def _but(gone: pa.Table) -> Keep | None:
+    """Keep all rows but those whose values are in a table with some of the columns; None: it is empty."""
+    if not gone.num_rows:
+        return None
     names = gone.column_names
-    values = set(zip(*(gone.column(name).to_pylist() for name in names), strict=True)) if gone.num_rows else set()
+    values = set(zip(*(gone.column(name).to_pylist() for name in names), strict=True))
 
     def keep(rows: pa.Table) -> pa.Array:
         found = zip(*(rows.column(name).to_pylist() for name in names), strict=True)

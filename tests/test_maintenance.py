@@ -21,6 +21,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from flowaudit import sql
+from flowaudit.app import App
+from flowaudit.config import Config
+from flowaudit.daemon.jobs import Jobs
 from flowaudit.errors import LakeConflict
 from flowaudit.lake import Batch, Lake, maintenance, vacuum
 from flowaudit.lake import batch as batches
@@ -471,6 +474,65 @@ class TestRetention:
             lake.log("ip_ranges").commit(pa.Table.from_pylist(rows, schema), {})
         assert maintain(lake, {"ip_ranges": DAY}).expired["ip_ranges"] == 2
         assert set(lake.dataset("ip_ranges").to_table(["created_at"]).column(0).to_pylist()) == {NOON}
+
+
+class TestTheDaemon:
+    """The stage `maintain` of the daemon, and of `run --once`."""
+
+    def _jobs(self, lake: Lake, **settings: Any) -> Jobs:
+        config = {"lake": {"uri": lake.uri, "retention": settings}, "sources": []}
+        return Jobs(App(Config.model_validate(config)), Event())
+
+    def test_it_maintains_by_the_configuration_and_counts(self, lake: Lake) -> None:
+        """Files, rows and bytes by table, as metrics and in the report."""
+        _add(lake, "old", at=TODAY - 10 * DAY)
+        for n in range(4):
+            _add(lake, f"k{n}", at=TODAY)
+        jobs = self._jobs(lake, flows="5d")
+
+        report, run = jobs.run("maintain")
+
+        assert run.failures == []
+        assert (report.expired["flows"], report.compacted["flows"], report.files["flows"]) == (2, 4, 1)
+        value = jobs.metrics.registry.get_sample_value
+        assert value("flowaudit_maintain_expired_rows_total", {"table": "flows"}) == 2
+        assert value("flowaudit_maintain_compacted_files_total", {"table": "flows"}) == 4
+        assert value("flowaudit_lake_files", {"table": "flows"}) == 1
+        assert value("flowaudit_lake_rows", {"table": "flows"}) == 8
+        assert value("flowaudit_maintain_expired_rows_total", {"table": "findings"}) == 0
+
+    def test_it_runs_often_enough_by_default(self) -> None:
+        """At a collect each minute, an hour's small files are a hundredth of what makes queries slow."""
+        schedule = Config().schedule
+        assert schedule.maintain / schedule.collect * 3 <= 200
+
+    def test_a_lake_that_cannot_be_read_is_a_failure(self, lake: Lake) -> None:
+        """The message names the lake; the daemon goes on."""
+        _add(lake, "a")
+        _add(lake, "b")
+        for file in Path(lake.uri, "flows").rglob("*.parquet"):
+            file.write_bytes(b"not parquet")
+        _, run = self._jobs(lake).run("maintain")
+        (failure,) = run.failures
+        assert failure.startswith(f"the lake at {lake.uri} cannot be compacted: ")
+
+    def test_a_stop_ends_it_after_a_step(self, lake: Lake) -> None:
+        """What is done stays done, and the rest is left for the next run."""
+        for day in range(3):
+            _add(lake, "a", at=NOON + day * DAY)
+            _add(lake, "b", at=NOON + day * DAY)
+
+        class Once(Event):
+            asked = 0
+
+            def is_set(self) -> bool:
+                self.asked += 1
+                return self.asked > 4
+
+        before = _contents(lake)
+        maintain(lake, {}, stop=Once())
+        assert 3 < len(lake.files("flows")) < 6
+        assert _contents(lake) == before
 
 
 MAINTENANCE = """

@@ -118,11 +118,11 @@ class Batch:
         paths = set(pa.table(now.get_add_actions()).column("path").to_pylist())
         if any(file.path in paths for file in files):
             return
+        if last(now) >= self.number:
+            raise LakeConflict(f"another collector committed batch {self.number} to {self._lake.uri} first") from error
         if removed and commit_number(now, REWRITE) != commit_number(self._flows, REWRITE):
-            raise LakeConflict(f"maintenance of {self._lake.uri} rewrote files of `flows` first") from error
-        if last(now) < self.number:
-            raise error
-        raise LakeConflict(f"another collector committed batch {self.number} to {self._lake.uri} first") from error
+            raise LakeConflict(f"maintenance of {self._lake.uri} replaced files of `flows` first") from error
+        raise error
 
     def _without(self, keys: Collection[str]) -> tuple[list[Written], list[RemoveAction]]:
         """Rewrite the files that hold rows of `keys` without them."""

@@ -135,15 +135,16 @@ def expired(lake: Lake, name: str) -> date | None:
     return EPOCH + timedelta(days=days) if days else None
 
 
-def drop_rows(lake: Lake, name: str, judge: Callable[[], Keep], *, dry_run: bool = False) -> Rewritten:
+def drop_rows(lake: Lake, name: str, judge: Callable[[], Keep | None], *, dry_run: bool = False) -> Rewritten:
     """Remove the rows that are not kept, whatever file they lie in; raises LakeConflict.
 
-    `judge` reads the lake and returns what to keep. It is called once the table is open: where somebody appends to the
-    table or replaces its files meanwhile, nothing is removed.
+    `judge` reads the lake and returns what to keep, None: everything. It is called once the table is open: where
+    somebody appends to the table or replaces its files meanwhile, nothing is removed.
     """
     with lake.explained("cannot be expired"):
         table = lake.open(name)
-        keep = judge()
+        if (keep := judge()) is None:
+            return Rewritten()
         replaced, written, gone = [], [], 0
         for file in files(table, name):
             rows = _read(lake, name, file)
