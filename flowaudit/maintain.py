@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from flowaudit import sql
-from flowaudit.errors import LakeConflict
+from flowaudit.errors import FlowauditError, LakeConflict
 from flowaudit.inventory.history import KEYS
 from flowaudit.lake import Lake, maintenance, retried, vacuum
 from flowaudit.lake.maintenance import Keep, Rewritten
@@ -50,7 +50,10 @@ NEWEST_RANGES = "SELECT max(created_at) AS at FROM ip_ranges"
 
 @dataclass(frozen=True, slots=True)
 class MaintainReport:
-    """Results of one maintenance run, by table; `conflicts` are what was left for the next run, a line each."""
+    """Results of one maintenance run, by table, and a line each for what was not done.
+
+    `conflicts` are left for the next run; `failures` need somebody to look.
+    """
 
     expired: Mapping[str, int] = counter("maintain_expired_rows", "Rows removed by lake.retention.", "table")
     compacted: Mapping[str, int] = counter("maintain_compacted_files", "Small files merged into others.", "table")
@@ -62,6 +65,7 @@ class MaintainReport:
     bytes: Mapping[str, int] = gauge("lake_bytes", "Size of a table after the last maintenance run.", "table")
     rows: Mapping[str, int] = gauge("lake_rows", "Rows of a table after the last maintenance run.", "table")
     conflicts: tuple[str, ...] = ()
+    failures: tuple[str, ...] = ()
     seconds: float = 0.0
 
     def summary(self) -> dict[str, Any]:
@@ -74,6 +78,7 @@ class MaintainReport:
             "files": sum(self.files.values()),
             "bytes": sum(self.bytes.values()),
             "conflicts": len(self.conflicts),
+            "failures": len(self.failures),
             "seconds": self.seconds,
         }
 
@@ -81,9 +86,10 @@ class MaintainReport:
 def maintain(
     lake: Lake, retention: Mapping[str, timedelta], *, stop: Event | None = None, dry_run: bool = False
 ) -> MaintainReport:
-    """Expire rows, compact, write checkpoints and delete what nothing names, in every table; raises LakeError.
+    """Expire rows, compact, write checkpoints and delete what nothing names, in every table.
 
-    With `dry_run` nothing is changed and the report is what would be done first. `stop` ends it after a step.
+    What fails in one table is reported and stops no other. With `dry_run` nothing is changed and the report is what
+    would be done first. `stop` ends it after a step. Raises LakeError where the lake cannot be read at all.
     """
     started = time.monotonic()
     if not dry_run:
@@ -108,6 +114,7 @@ class _Run:
     deleted: Counter[str] = field(default_factory=Counter)
     deleted_bytes: Counter[str] = field(default_factory=Counter)
     conflicts: list[str] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
 
     def table(self, name: str) -> None:
         """Do all that there is to do on one table, each part whatever became of the one before."""
@@ -118,6 +125,8 @@ class _Run:
                 part(name)
             except LakeConflict as conflict:
                 self.conflicts.append(str(conflict))
+            except FlowauditError as error:
+                self.failures.append(str(error))
 
     def _expire(self, name: str) -> None:
         if name in self.retention:
@@ -154,6 +163,7 @@ class _Run:
             bytes={name: size.bytes for name, size in sizes.items()},
             rows={name: size.rows for name, size in sizes.items()},
             conflicts=tuple(self.conflicts),
+            failures=tuple(self.failures),
             seconds=seconds,
         )
 

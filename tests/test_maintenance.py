@@ -507,13 +507,14 @@ class TestTheDaemon:
         assert schedule.maintain / schedule.collect * 3 <= 200
 
     def test_a_lake_that_cannot_be_read_is_a_failure(self, lake: Lake) -> None:
-        """The message names the lake; the daemon goes on."""
+        """The message names the lake; the daemon goes on, and so does the maintenance of other tables."""
         _add(lake, "a")
         _add(lake, "b")
         for file in Path(lake.uri, "flows").rglob("*.parquet"):
             file.write_bytes(b"not parquet")
-        _, run = self._jobs(lake).run("maintain")
+        report, run = self._jobs(lake).run("maintain")
         (failure,) = run.failures
+        assert report.compacted["objects"] == 2
         assert failure.startswith(f"the lake at {lake.uri} cannot be compacted: ")
 
     def test_a_stop_ends_it_after_a_step(self, lake: Lake) -> None:

@@ -10,7 +10,7 @@ import typer
 
 from flowaudit.cli.options import UntilOption, app_of, closest, lake_of, span
 from flowaudit.cli.output import Format, FormatOption, say, write, write_one
-from flowaudit.errors import ConfigError
+from flowaudit.errors import ConfigError, FlowauditError
 
 group = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="The lake itself: its size, its maintenance.")
 
@@ -45,7 +45,11 @@ def maintain(
     report = maintain_in(lake_of(app), app.config.lake.retention, dry_run=dry_run)
     for conflict in report.conflicts:
         say(f"left for the next run: {conflict}")
+    for failure in report.failures:
+        say(f"failed {failure}")
     write_one(report.summary(), format)
+    if report.failures:
+        raise typer.Exit(FlowauditError.exit_code)
 
 
 @group.command()

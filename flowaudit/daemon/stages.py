@@ -23,7 +23,7 @@ from flowaudit.deliver import Deliverer
 from flowaudit.detect import detect
 from flowaudit.discover import discover
 from flowaudit.doctor import capabilities
-from flowaudit.errors import FlowauditError, Stopped
+from flowaudit.errors import FlowauditError, LakeError, Stopped
 from flowaudit.inventory.asking import REASONS
 from flowaudit.inventory.workloads.kinds import KINDS
 from flowaudit.maintain import MaintainReport, maintain
@@ -307,6 +307,9 @@ class Maintenance:
         log.info("lake maintained", **report.summary())
         for conflict in report.conflicts:
             log.warning("maintenance left for the next run", conflict=conflict)
+        for failure in report.failures:
+            run.fail(LakeError(failure), failure)
+            log.error("maintenance failed", error=failure)
         return report
 
 
