@@ -68,6 +68,11 @@ class MaintainReport:
     failures: tuple[str, ...] = ()
     seconds: float = 0.0
 
+    @property
+    def did_something(self) -> bool:
+        """Whether anything in the lake is not as it was."""
+        return any(sum(each.values()) for each in (self.expired, self.compacted, self.deleted))
+
     def summary(self) -> dict[str, Any]:
         """Return what `run --once --format json` and `lake maintain` print of it."""
         return {

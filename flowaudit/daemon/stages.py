@@ -301,10 +301,11 @@ class Maintenance:
         self._app = app
 
     def __call__(self, run: Run) -> MaintainReport:
-        """Maintain every table."""
+        """Maintain it."""
         report = maintain(self._app.lake, self._app.config.lake.retention, stop=run.stop)
         run.metrics.record(report)
-        log.info("lake maintained", **report.summary())
+        if report.did_something:
+            log.info("lake maintained", **report.summary())
         for conflict in report.conflicts:
             log.warning("maintenance left for the next run", conflict=conflict)
         for failure in report.failures:
