@@ -302,15 +302,14 @@ class Maintenance:
 
     def __call__(self, run: Run) -> MaintainReport:
         """Maintain it."""
-        report = maintain(self._app.lake, self._app.config.lake.retention, stop=run.stop)
-        run.metrics.record(report)
+        run.metrics.record(report := maintain(self._app.lake, self._app.config.lake.retention, stop=run.stop))
         if report.did_something:
             log.info("lake maintained", **report.summary())
         for conflict in report.conflicts:
             log.warning("maintenance left for the next run", conflict=conflict)
         for failure in report.failures:
-            run.fail(LakeError(failure), failure)
-            log.error("maintenance failed", error=failure)
+            with run.caught():
+                raise LakeError(failure)
         return report
 
 
