@@ -30,8 +30,8 @@ from flowaudit.schema import TABLES
 if TYPE_CHECKING:
     from flowaudit.lake import Lake
 
-STEP_ROWS, STEP_BYTES = 500_000, 32 << 20
-"""What one step of compaction reads at most, and holds in memory: about half a gigabyte."""
+STEP_ROWS, STEP_BYTES = 250_000, 32 << 20
+"""What one step of compaction reads at most, and holds in memory: some 300 MB."""
 ROW_GROUP = 125_000
 """Rows of one row group: what a query of an hour of a day can skip."""
 

@@ -12,7 +12,7 @@ import pytest
 
 from flowaudit.lake import Lake
 from flowaudit.schema import TABLES
-from tests.cli.conftest import Run
+from tests.cli.conftest import HEADER, Run, record
 
 SINCE = "2026-05-04T00:00:00Z"
 
@@ -105,3 +105,30 @@ def test_export_names_the_tables_there_are(run: Run, own: Path) -> None:
     """A table that the lake has not is a mistake, and the nearest is named."""
     ended = run("--lake", own, "lake", "export", "--since", SINCE, "--table", "flow", "out")
     assert (ended.code, "no table 'flow': did you mean flows?" in ended.err) == (2, True)
+
+
+def test_every_answer_is_the_same_after_maintenance(run: Run, tmp_path: Path) -> None:
+    """A lake of several collects and detects, of objects that changed too: findings, arguments, records, sums."""
+    for number in range(6):
+        lines = [record(each, "203.0.113.1", 8, 1_000 * (number + each)) for each in (1, 2)]
+        (tmp_path / "logs").mkdir(exist_ok=True)
+        (tmp_path / "logs" / f"{number % 4}.log").write_text("\n".join([HEADER, *lines, ""]), "utf-8")
+        run("--lake", "own", "collect", "logs")
+        run("--lake", "own", "detect")
+    (first, *_) = run("--lake", "own", "findings", "--format", "json").json
+    questions = (
+        ("findings", "--format", "json"),
+        ("findings", "show", first["id"], "--records", "--format", "json"),
+        ("explain", first["id"], "--format", "json"),
+        ("sql", "SELECT * FROM flows ORDER BY ALL", "--format", "csv"),
+        ("sql", "SELECT * FROM findings ORDER BY event_number", "--format", "csv"),
+        ("sql", "SELECT * FROM objects ORDER BY ALL", "--format", "csv"),
+    )
+    before = [run("--lake", "own", *words).out for words in questions]
+
+    done = run("--lake", "own", "lake", "maintain", "--format", "json").json
+
+    assert done["compacted_files"] > 10
+    assert [run("--lake", "own", *words).out for words in questions] == before
+    assert run("--lake", "own", "collect", "logs", "--format", "json").json["objects"] == 0
+    assert run("--lake", "own", "detect", "--format", "json").json["windows"] == 0
