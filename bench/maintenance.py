@@ -36,7 +36,7 @@ main()
 
 
 def measure(arguments: argparse.Namespace) -> dict[str, Any]:
-    """Return seconds and peak memory of each verb on each lake, and the ratios to the fresh one."""
+    """Return seconds and peak memory of each verb on each lake, and the ratios of CPU time to the fresh one."""
     folder = arguments.folder / f"maintenance-{arguments.records}-{arguments.files}"
     shutil.rmtree(folder, ignore_errors=True)
     objects = make_text(arguments.folder / "text", Shape(records=arguments.records, objects=OBJECTS))
@@ -56,7 +56,7 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     sizes = {each.name: sum(state.files for state in states(Lake(str(each)))) for each in lakes}
     costs = {each.name: _costs(each, last) for each in lakes}
     ratios = {
-        name: {verb: round(costs[name][verb]["seconds"] / costs["fresh"][verb]["seconds"], 2) for verb in VERBS}
+        name: {verb: round(costs[name][verb]["cpu_seconds"] / costs["fresh"][verb]["cpu_seconds"], 2) for verb in VERBS}
         for name in ("small", "maintained")
     }
     return {"what": "maintenance", "files": sizes, "maintain": maintenance, **costs, "ratio_vs_fresh": ratios}
