@@ -13,7 +13,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from bench import contenders, findings
+from bench import contenders, findings, maintenance
 
 FOLDER = Path(".bench")
 """Where data is made, once, and used again."""
@@ -28,6 +28,9 @@ def main() -> None:
     if arguments.what == "findings":
         print(json.dumps(findings.measure(arguments), indent=2))
         return
+    if arguments.what == "maintenance":
+        print(json.dumps(maintenance.measure(arguments), indent=2))
+        return
     if arguments.what == "daemon":
         from bench import daemon  # noqa: PLC0415  boto3 counts towards no contender's peak memory
 
@@ -41,11 +44,12 @@ def main() -> None:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__)
-    parser.add_argument("what", choices=("collect", "query", "detect", "findings", "daemon"))
+    parser.add_argument("what", choices=("collect", "query", "detect", "findings", "daemon", "maintenance"))
     parser.add_argument(
         "--records",
         type=int,
-        help="default: 4 M to collect, 50 M to query or detect, 1 M events, 20,000 an object for the daemon",
+        help="default: 4 M to collect, 50 M to query or detect, 1 M events, 20,000 an object for the daemon, "
+        "400,000 for maintenance",
     )
     parser.add_argument("--objects", type=int, default=8, help="how many log objects they lie in")
     parser.add_argument("--repeat", type=int, default=3, help="rounds; the median counts")
@@ -53,9 +57,17 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--rates", type=_numbers, default="1,10,50", help="daemon: objects a minute")
     parser.add_argument("--minutes", type=float, default=4.0, help="daemon: how long objects land at each rate")
     parser.add_argument("--interval", type=_seconds, default="10s", help="daemon: how often it collects and detects")
+    parser.add_argument("--files", type=int, default=20_000, help="maintenance: how many small files")
     parser.add_argument("--contender", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    usual = {"collect": 4_000_000, "query": 50_000_000, "detect": 50_000_000, "findings": 1_000_000, "daemon": 20_000}
+    usual = {
+        "collect": 4_000_000,
+        "query": 50_000_000,
+        "detect": 50_000_000,
+        "findings": 1_000_000,
+        "daemon": 20_000,
+        "maintenance": 400_000,
+    }
     arguments.records = arguments.records or usual[arguments.what]
     return arguments
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from threading import Event
-from typing import Any
+from typing import Any, TypeAlias
 
 import pyarrow as pa
 
@@ -23,13 +23,16 @@ from flowaudit.catalogue import Catalogue, Detector
 from flowaudit.config import Mute
 from flowaudit.errors import QueryError
 from flowaudit.findings import Covered, Look
-from flowaudit.lake import Lake, Log, retried
+from flowaudit.lake import Lake, retried
+from flowaudit.lake.maintenance import expired
 from flowaudit.model import DetectReport, Sighting, Window
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 DAY = timedelta(days=1)
 MARGIN = timedelta(hours=1)
 """How far around a day records may lie that say what an interface of that day is."""
+DAYS = 1 << 20
+"""More days than any record's: a detector's progress is one number, of its newest batch and its last day."""
 SHARED = ("transit_interfaces", "recorded_twice", "nat_conversations", "interface_workloads", "workload_addresses")
 """Views that every detector asks for and that are the same for all windows of a day."""
 REPLACED = """
@@ -71,66 +74,117 @@ def detect(  # noqa: PLR0913  all that a run depends on, most of it by name
 
     Without `window` each detector looks at what is new to it, and findings that were silent for its resolve time while
     they were `covered` are resolved; with one, it looks at every window of its own that overlaps it, and silence is not
-    judged. `only` names the detectors to run; `mutes`, the configuration's, concern all findings. `now` is when the
-    events happen, by default the time of day. Raises LakeError; a detector that fails is reported and stops no other.
+    judged. Each day is written once it was looked at: a conflict or a crash costs one day. `only` names the detectors
+    to run; `mutes`, the configuration's, concern all findings. `now` is when the events happen, by default the time of
+    day. Raises LakeError; a detector that fails is reported and stops no other.
     """
     started = time.monotonic()
     lake.create()
     chosen = [d for d in catalogue.detectors.values() if only is None or d.id in only]
 
-    def once() -> DetectReport:
-        run = _Run(lake, catalogue, stop or Event(), now or datetime.now(UTC))
-        return run.run(chosen, window, mutes, covered)
-
-    return replace(retried(once), seconds=round(time.monotonic() - started, 3))
+    run = _Run(lake, catalogue, stop or Event(), now or datetime.now(UTC), mutes, covered)
+    return replace(run.run(chosen, window), seconds=round(time.monotonic() - started, 3))
 
 
 @dataclass(slots=True)
 class _Tally:
-    """What a run has seen so far, by detector id."""
+    """What a run has done so far."""
 
-    sightings: dict[str, list[Sighting]] = field(default_factory=dict)
+    sightings: int = 0
+    events: Counter[str] = field(default_factory=Counter)
     failures: dict[str, str] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
     runs: Counter[str] = field(default_factory=Counter)
 
 
-class _Run:
-    """One look of some detectors at some windows."""
+Due: TypeAlias = Mapping[str, Sequence[Window]]
+"""The windows to look at, by detector id."""
 
-    def __init__(self, lake: Lake, catalogue: Catalogue, stop: Event, now: datetime) -> None:
+
+class _Run:
+    """One look of some detectors at some windows, a day at a time."""
+
+    def __init__(
+        self,
+        lake: Lake,
+        catalogue: Catalogue,
+        stop: Event,
+        now: datetime,
+        mutes: Sequence[Mute],
+        covered: Covered,
+    ) -> None:
         self._lake, self._catalogue, self._stop, self._now = lake, catalogue, stop, now
-        self._events: Log = lake.log("findings")  # before anything is read: a later writer is then noticed
+        self._mutes, self._covered = mutes, covered
+        self._log = lake.log("findings")
         self._newest = lake.last_batch()
+        self._first = expired(lake, "flows")
         self._views = "".join(catalogue.views.values())
         self._news: dict[int, _News] = {}
         self._tally = _Tally()
 
-    def run(
-        self, detectors: list[Detector], window: Window | None, mutes: Sequence[Mute], covered: Covered
-    ) -> DetectReport:
-        due = {d.id: self._due(d, window) for d in detectors}
-        by_day: dict[datetime, list[tuple[Window, Detector]]] = {}
-        for detector in detectors:
-            for one in due[detector.id]:
-                by_day.setdefault(_floor(one.since, DAY), []).append((one, detector))
-        for day, looks in sorted(by_day.items()):
-            self._look(day, looks)
-        events = self._write(self._looks(detectors, due, judged=window is None), mutes, covered)
+    def run(self, detectors: list[Detector], window: Window | None) -> DetectReport:
+        due = {d.id: [each for each in self._due(d, window) if self._has_flows(each)] for d in detectors}
+        days = sorted({_floor(each.since, DAY) for windows in due.values() for each in windows})
+        steps: Sequence[datetime | None] = days or [None]
+        for day in steps:
+            if not self._stop.is_set():
+                self._step(detectors, due, day, is_last=day == steps[-1], judged=window is None)
         return DetectReport(
             windows=sum(map(len, due.values())),
-            sightings=sum(map(len, self._tally.sightings.values())),
-            events=dict(Counter(events.column("event").to_pylist())),
+            sightings=self._tally.sightings,
+            events=dict(self._tally.events),
             failures=self._tally.failures,
             runs=dict(self._tally.runs),
             detector_seconds={name: round(s, 3) for name, s in self._tally.seconds.items()},
         )
 
-    def _due(self, detector: Detector, window: Window | None) -> list[Window]:
+    def _step(self, detectors: list[Detector], due: Due, day: datetime | None, *, is_last: bool, judged: bool) -> None:
+        """Look at one day and write what follows; start over where another process wrote events meanwhile.
+
+        The last day's events also tell of silence, for until then there are records that were not looked at.
+        """
+        windows = {id: [each for each in found if _floor(each.since, DAY) == day] for id, found in due.items()}
+        asked = [d for d in detectors if is_last or windows[d.id]]
+
+        def once() -> None:
+            log = self._lake.log("findings")  # before anything is read: a later writer is then noticed
+            seen = self._look(day, asked, windows) if day is not None else {}
+            looked = [d for d in asked if d.id not in self._tally.failures and not self._stop.is_set()]
+            looks = [
+                Look(d.id, windows[d.id], seen.get(d.id, []), d.resolve if judged and is_last else None) for d in looked
+            ]
+            with sql.connect(self._lake, tables=("findings",)) as engine:
+                events = findings.follow(engine, looks, self._mutes, self._covered, self._now)
+            log.commit(events, self._marks(looked, day, is_last=is_last) if judged else {})
+            self._tally.sightings += sum(map(len, seen.values()))
+            self._tally.events += Counter(events.column("event").to_pylist())
+
+        retried(once)
+
+    def _marks(self, looked: Sequence[Detector], day: datetime | None, *, is_last: bool) -> dict[str, int]:
+        """Return how far these detectors have come: all that is new, or all of it up to a day."""
+        if is_last or day is None:
+            return {self._application(detector): self._newest for detector in looked}
+        return {self._progress(detector): self._newest * DAYS + max(0, (day - EPOCH).days) for detector in looked}
+
+    def _due(self, detector: Detector, window: Window | None) -> Sequence[Window]:
+        """Return the windows to look at; of what is new, not what a run that was stopped has looked at already."""
         if window is not None:
             return list(_windows(window, detector.window))
-        since = self._events.watermark(self._application(detector))
-        return self._touched(since, detector) if since < self._newest else []
+        since = self._log.watermark(self._application(detector))
+        if since >= self._newest:
+            return []
+        newest, day = divmod(self._log.watermark(self._progress(detector)), DAYS)
+        if newest <= since:
+            return self._touched(since, detector)
+        ended = EPOCH + (day + 1) * DAY
+        left = [each for each in self._touched(since, detector) if each.since >= ended]
+        newer = self._touched(newest, detector) if newest < self._newest else []
+        return sorted({*left, *newer}, key=lambda each: each.since)
+
+    def _has_flows(self, window: Window) -> bool:
+        """Tell whether no flow of a window was removed by retention: what was found there would seem to be gone."""
+        return self._first is None or window.since.date() >= self._first
 
     def _touched(self, since: int, detector: Detector) -> list[Window]:
         """Return the windows that batches after `since` may have changed: they brought records, or took some away."""
@@ -153,43 +207,34 @@ class _Run:
         meaning = f"{detector.sql}{self._views}{sorted(detector.params.items())}{detector.severity}"
         return f"flowaudit/detect/{detector.id}/{sha256(meaning.encode()).hexdigest()[:12]}"
 
-    def _look(self, day: datetime, looks: list[tuple[Window, Detector]]) -> None:
-        """Let the detectors look at windows of one day; what an interface is, is judged by that day's records."""
+    def _progress(self, detector: Detector) -> str:
+        """Name the watermark that tells how far a detector has come with what is new to it."""
+        return f"{self._application(detector)}/days"
+
+    def _look(self, day: datetime, detectors: Sequence[Detector], due: Due) -> dict[str, list[Sighting]]:
+        """Return what detectors see in windows of one day; what an interface is, is judged by that day's records."""
+        looks = [(window, detector) for detector in detectors for window in due[detector.id]]
         end = max(day + DAY, *(window.until for window, _ in looks))
         around = Window(day - MARGIN, end + MARGIN)
-        views = self._catalogue.views
+        views, seen = self._catalogue.views, dict[str, list[Sighting]]()
         with sql.connect(self._lake, views=views, once=SHARED, window=around, limits=LIMITS) as connection:
             for window, detector in looks:
                 if detector.id not in self._tally.failures and not self._stop.is_set():
-                    self._look_once(connection, window, detector)
+                    seen.setdefault(detector.id, []).extend(self._look_once(connection, window, detector))
+        return seen
 
-    def _look_once(self, connection: sql.Connection, window: Window, detector: Detector) -> None:
+    def _look_once(self, connection: sql.Connection, window: Window, detector: Detector) -> list[Sighting]:
         started = time.monotonic()
-        seen = self._tally.sightings.setdefault(detector.id, [])
+        seen: list[Sighting] = []
         try:
             rows = connection.query(detector.sql, {**detector.params, "since": window.since, "until": window.until})
-            seen += [_sighting(detector, window, row) for row in rows.to_pylist()]
+            seen = [_sighting(detector, window, row) for row in rows.to_pylist()]
         except (QueryError, ValueError, OverflowError) as error:  # the latter two: times that Python does not have
             self._tally.failures[detector.id] = f"{detector.file}: {error}"
         self._tally.runs[detector.id] += 1
         before = self._tally.seconds.get(detector.id, 0.0)
         self._tally.seconds[detector.id] = before + time.monotonic() - started
-
-    def _looks(self, detectors: list[Detector], due: Mapping[str, list[Window]], *, judged: bool) -> list[Look]:
-        """Return what those detectors saw that neither failed nor were stopped."""
-        return [
-            Look(d.id, due[d.id], self._tally.sightings.get(d.id, []), d.resolve if judged else None)
-            for d in detectors
-            if d.id not in self._tally.failures and not self._stop.is_set()
-        ]
-
-    def _write(self, looks: list[Look], mutes: Sequence[Mute], covered: Covered) -> pa.Table:
-        """Append the events that follow, and remember how far each detector has looked."""
-        with sql.connect(self._lake, tables=("findings",)) as log:
-            events = findings.follow(log, looks, mutes, covered, self._now)
-        looked = [self._catalogue.detectors[look.detector] for look in looks if look.resolve is not None]
-        self._events.commit(events, {self._application(detector): self._newest for detector in looked})
-        return events
+        return seen
 
 
 class _News:

@@ -302,23 +302,32 @@ IP_RANGES = pa.schema(
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table of the lake: its columns, what it is partitioned by, and the columns whose statistics prune files."""
+    """A table of the lake: its columns, what it is partitioned by, and the columns whose statistics prune files.
+
+    `sort_by` is the order of rows in compacted files; the first column has statistics.
+    """
 
     schema: pa.Schema
     partition_by: tuple[str, ...] = ()
     statistics: tuple[str, ...] = ()
+    sort_by: tuple[str, ...] = ()
 
 
 TABLES = {
-    "flows": Table(FLOWS, ("day",), ("interface_id", "start_time", "end_time", "object_key", "batch", "vantage")),
-    "objects": Table(OBJECTS, ("day",), ("batch", "first_record", "last_record")),
-    "quarantine": Table(QUARANTINE, (), ("batch",)),
-    "findings": Table(FINDINGS, (), ("at", "window_start", "window_end", "event_number")),
-    "dead_letters": Table(DEAD_LETTERS, (), ("event_number",)),
-    "interfaces": Table(INTERFACES, (), ("observed_at", "interface_id")),
-    "workloads": Table(WORKLOADS, (), ("observed_at", "arn")),
-    "topology": Table(TOPOLOGY, (), ("observed_at", "vpc_id")),
-    "gaps": Table(GAPS, (), ("observed_at",)),
-    "ip_ranges": Table(IP_RANGES, (), ("created_at",)),
+    "flows": Table(
+        FLOWS,
+        ("day",),
+        ("interface_id", "start_time", "end_time", "object_key", "batch", "vantage"),
+        ("start_time", "interface_id"),
+    ),
+    "objects": Table(OBJECTS, ("day",), ("batch", "first_record", "last_record"), ("batch", "object_key")),
+    "quarantine": Table(QUARANTINE, (), ("batch",), ("batch", "object_key", "line")),
+    "findings": Table(FINDINGS, (), ("at", "window_start", "window_end", "event_number"), ("event_number",)),
+    "dead_letters": Table(DEAD_LETTERS, (), ("event_number",), ("event_number", "at")),
+    "interfaces": Table(INTERFACES, (), ("observed_at", "interface_id"), ("observed_at", "interface_id")),
+    "workloads": Table(WORKLOADS, (), ("observed_at", "arn"), ("observed_at", "arn")),
+    "topology": Table(TOPOLOGY, (), ("observed_at", "vpc_id"), ("observed_at", "vpc_id")),
+    "gaps": Table(GAPS, (), ("observed_at",), ("observed_at", "service", "operation")),
+    "ip_ranges": Table(IP_RANGES, (), ("created_at",), ("created_at", "prefix", "service")),
 }
 """Every table of the lake by name."""

@@ -9,19 +9,21 @@ from pathlib import Path
 from threading import Thread
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from flowaudit import catalogue, sql
+from flowaudit import catalogue, findings, sql
 from flowaudit.catalogue import Catalogue
 from flowaudit.collect import collect
 from flowaudit.config import shipped
 from flowaudit.detect import detect
 from flowaudit.findings import Finding, identity
-from flowaudit.lake import Lake
+from flowaudit.lake import Lake, maintenance
 from flowaudit.metrics import Metrics
 from flowaudit.model import DetectReport, Window
+from flowaudit.schema import FINDINGS
 from flowaudit.sources.local import LocalSource
 from tests.flowlogs import START, egress, nodata, write
 
@@ -307,3 +309,93 @@ def test_findings_are_told_by_detector_and_key() -> None:
 
     assert identity("a", key) == identity("a", dict(reversed(list(key.items()))))
     assert len({identity("a", key), identity("b", key), identity("a", {**key, "path": "y"})}) == 3
+
+
+class TestBackfill:
+    """Much that is new is looked at and written a day at a time."""
+
+    @pytest.fixture
+    def days(self, logs: Path, lake: Lake) -> int:
+        """Put a leak into each of five days and return their number."""
+        for day in range(5):
+            _add(logs, lake, f"day-{day}", egress(day * 1440, size=day + 1))
+        return 5
+
+    def test_it_ends_as_five_detects_would(self, days: int, lake: Lake, queries: Catalogue) -> None:
+        """One event a day of the same finding, in a commit of its own."""
+        before = lake.versions("findings")[0]
+        assert detect(lake, queries, only={LEAK}).events == {"opened": 1, "seen": 4}
+        found = _findings(lake, queries)[LEAK]
+        assert (found.flows, found.bytes) == (days, 15)
+        assert lake.versions("findings")[0] - before == days
+        assert detect(lake, queries, only={LEAK}).windows == 0
+
+    def test_a_stopped_one_goes_on_where_it_was(
+        self, days: int, logs: Path, lake: Lake, queries: Catalogue, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """What was written is not looked at again, but for a day that later records have touched since."""
+        _stopped_after(2, lake, queries, monkeypatch)
+        assert _events(lake) == ["opened", "seen"]
+        _add(logs, lake, "late", egress(1, size=100))
+
+        report = detect(lake, queries, only={LEAK})
+
+        assert report.runs == {LEAK: days - 2 + 1}
+        found = _findings(lake, queries)[LEAK]
+        assert (found.flows, found.bytes) == (days + 1, 115)
+        assert detect(lake, queries, only={LEAK}).windows == 0
+
+    def test_stopped_again_and_again_it_gets_to_the_end(
+        self, days: int, logs: Path, lake: Lake, queries: Catalogue, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Each run adds a day, though new batches arrive between the runs."""
+        for more in range(days):
+            _stopped_after(1, lake, queries, monkeypatch)
+            _add(logs, lake, f"late-{more}", egress((5 + more) * 1440, size=100))
+        assert detect(lake, queries, only={LEAK}).runs == {LEAK: days}
+        found = _findings(lake, queries)[LEAK]
+        assert (found.flows, found.bytes) == (2 * days, 515)
+
+    def test_a_conflict_costs_a_day(
+        self, days: int, lake: Lake, queries: Catalogue, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Where another process writes an event meanwhile, the day is looked at again, and no other."""
+        calls, follow = [0], findings.follow
+
+        def interfered(*args: Any) -> pa.Table:
+            calls[0] += 1
+            if calls[0] == 2:
+                other = {"id": "other", "seq": 1, "detector": "x", "event": "opened", "state": "open", "at": DAY.since}
+                lake.log("findings").commit(pa.Table.from_pylist([other], FINDINGS), {})
+            events: pa.Table = follow(*args)
+            return events
+
+        monkeypatch.setattr(findings, "follow", interfered)
+        report = detect(lake, queries, only={LEAK})
+        assert report.runs == {LEAK: days + 1}
+        assert report.events == {"opened": 1, "seen": 4}
+
+    def test_findings_in_days_that_retention_removed_stay(self, days: int, lake: Lake, queries: Catalogue) -> None:
+        """Nothing is found there any more because the flows are gone: no word on what was."""
+        detect(lake, queries, only={LEAK})
+        maintenance.drop_days(lake, "flows", DAY.until.date())
+        report = detect(lake, queries, Window(DAY.since, DAY.until + timedelta(days=days)), only={LEAK})
+        assert report.events == {}
+        assert _findings(lake, queries)[LEAK].bytes == 15
+
+
+def _stopped_after(days: int, lake: Lake, queries: Catalogue, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Detect, and stop as SIGKILL would, once so many days are written."""
+    left, follow = [days], findings.follow
+
+    def killed(*args: Any) -> pa.Table:
+        if not left[0]:
+            raise KeyboardInterrupt
+        left[0] -= 1
+        events: pa.Table = follow(*args)
+        return events
+
+    with monkeypatch.context() as patch:
+        patch.setattr(findings, "follow", killed)
+        with pytest.raises(KeyboardInterrupt):
+            detect(lake, queries, only={LEAK})

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from flowaudit.config import INTERNET_PATHS, NO_EFFECT_YET, Config, keys, load
+from flowaudit.config import INTERNET_PATHS, LAKE_TABLES, NO_EFFECT_YET, Config, keys, load
+from flowaudit.schema import TABLES
 
 ROOT = Path(__file__).parents[1]
 MODULES = sorted((ROOT / "flowaudit").rglob("*.py"))
@@ -109,7 +110,8 @@ def test_the_documented_defaults_are_the_defaults() -> None:
 def test_keys_without_effect_are_marked() -> None:
     """Exactly the keys that nothing acts on yet carry the mark that says so."""
     assert set(re.findall(r"^\| `([a-z_.]+)` .* ¹ \|$", CONFIG_DOC, re.MULTILINE)) == NO_EFFECT_YET
-    assert all(f"`{name}`" in CONFIG_DOC for name in INTERNET_PATHS)
+    assert all(f"`{name}`" in CONFIG_DOC for name in (*INTERNET_PATHS, *LAKE_TABLES))
+    assert tuple(TABLES) == LAKE_TABLES
 
 
 def test_the_documented_file_is_a_good_one(tmp_path: Path) -> None:

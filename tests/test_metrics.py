@@ -217,6 +217,7 @@ def test_no_label_says_where(metrics: Metrics) -> None:
             "severity",
             "event",
             "task",
+            "table",
             "version",
             "owner",
             "reason",

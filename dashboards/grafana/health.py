@@ -6,6 +6,7 @@ from dashboards.grafana.delivery import http, process, sinks
 from dashboards.grafana.detection import detectors
 from dashboards.grafana.frame import daemons, folded, framed
 from dashboards.grafana.intake import aws, collection, coverage
+from dashboards.grafana.lake import lake
 from dashboards.grafana.panels import ANY_IS_BAD, Column, Face, Panel, Query, lines, number, rows, word, words
 from dashboards.grafana.terms import LATE, PER_DAEMON, SEEN, age
 from dashboards.grafana.trust import covered, newest
@@ -71,14 +72,14 @@ def _counts() -> list[Panel]:
 
 
 def stages() -> list[Panel]:
-    """Return how the five stages run."""
+    """Return how the stages run."""
     success = {f"Value #{chr(ord('A') + place)}": stage for place, stage in enumerate(STAGES)}
     return [
         rows(
             Face(
                 10,
                 "Time since the last success",
-                f"Collect and detect should be below {LATE // 60} minutes, the others below 30. "
+                f"Collect and detect should be below {LATE // 60} minutes, maintain below 70, the others below 30. "
                 "Late: the panel Failures names the component, the daemon's log the reason.",
                 "s",
                 24,
@@ -188,4 +189,5 @@ def health() -> Dashboard:
     folded(board, 500, "AWS APIs", aws())
     folded(board, 600, "Process", process())
     folded(board, 700, "HTTP server", http())
+    folded(board, 800, "Lake", lake())
     return board

@@ -9,7 +9,7 @@ from string import Template
 FOUND = ("severity", "keep_firing_for")
 WAITS = ("severity", "for")
 PLACEHOLDERS = ("age", "threshold", "window")
-STAGES = ("discover", "collect", "detect", "coverage", "deliver")
+STAGES = ("discover", "collect", "detect", "coverage", "deliver", "maintain")
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ from flowaudit.cli import (
     findings,
     inventory,
     ipranges,
+    lake,
     ping,
     query,
     run,
@@ -102,6 +103,7 @@ for _verb in VERBS:
     verbs.command()(_verb)
 verbs.add_typer(findings.group, name="findings")
 verbs.add_typer(ipranges.group, name="ipranges")
+verbs.add_typer(lake.group, name="lake")
 verbs.add_typer(query.group, name="query")
 verbs.add_typer(setup.group, name="setup")
 verbs.add_typer(sinks.group, name="sinks")

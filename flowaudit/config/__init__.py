@@ -20,6 +20,7 @@ from flowaudit.config.setup import ENDPOINT_SERVICES, LINUX_REPOSITORIES, Setup
 from flowaudit.config.sinks import SINK_TYPES, Secret, Sink, SinkSettings
 from flowaudit.config.values import (
     INTERNET_PATHS,
+    LAKE_TABLES,
     Duration,
     FieldNames,
     InternetPath,
@@ -33,6 +34,7 @@ from flowaudit.config.values import (
     Name,
     Network,
     Pattern,
+    Retention,
     Role,
     S3Uri,
     Section,
@@ -49,6 +51,7 @@ from flowaudit.model import Severity
 __all__ = [
     "ENDPOINT_SERVICES",
     "INTERNET_PATHS",
+    "LAKE_TABLES",
     "LINUX_REPOSITORIES",
     "NO_EFFECT_YET",
     "Attribution",
@@ -80,9 +83,7 @@ __all__ = [
 
 NO_EFFECT_YET = frozenset(
     {
-        "lake.retention",
         "schedule.posture",
-        "schedule.maintain",
     }
 )
 """Keys whose names are settled, that are checked, and that no room acts on yet: `no_effect` tells of them."""
@@ -92,7 +93,7 @@ class LakeSettings(Section):
     """Where the lake lies, and how long each table's rows are kept in it."""
 
     uri: LakeUri = "./lake"
-    retention: Mapping[str, Interval] = Field(default_factory=dict)
+    retention: Retention = Field(default_factory=dict)
 
 
 class Aws(Section):
@@ -169,7 +170,7 @@ class Schedule(Section):
     coverage: Interval = timedelta(minutes=5)
     deliver: Interval = timedelta(seconds=5)
     posture: Interval = timedelta(hours=1)
-    maintain: Interval = timedelta(days=1)
+    maintain: Interval = timedelta(hours=1)
 
 
 class Detector(Section):

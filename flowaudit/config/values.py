@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, TypeVar
 from urllib.parse import urlsplit
@@ -20,6 +20,19 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
 
+LAKE_TABLES = (
+    "flows",
+    "objects",
+    "quarantine",
+    "findings",
+    "dead_letters",
+    "interfaces",
+    "workloads",
+    "topology",
+    "gaps",
+    "ip_ranges",
+)
+"""The tables of the lake (`schema.TABLES`)."""
 INTERNET_PATHS = (
     "nat_gateway",
     "internet_gateway",
@@ -201,6 +214,13 @@ def _pattern(value: str) -> str:
     return value
 
 
+def _of_tables(value: Mapping[str, timedelta]) -> Mapping[str, timedelta]:
+    for name in value:
+        if name not in LAKE_TABLES:
+            raise ValueError(f"the lake has no table {name!r}: there are {', '.join(LAKE_TABLES)}")
+    return value
+
+
 def _kind(value: str) -> str:
     if not _KIND.fullmatch(value):
         raise ValueError("must be a kind of workload in snake case, as in endpoint, training_job")
@@ -236,6 +256,7 @@ LocalPath = Annotated[str, AfterValidator(_local_path)]
 Name = Annotated[str, Field(min_length=1)]
 Network = Annotated[str, AfterValidator(_network)]
 Pattern = Annotated[str, Field(min_length=1), AfterValidator(_pattern)]
+Retention = Annotated[Mapping[str, Interval], AfterValidator(_of_tables)]
 Role = Annotated[str, AfterValidator(_role)]
 S3Uri = Annotated[str, AfterValidator(s3_uri)]
 ServiceCode = Annotated[str, AfterValidator(_service_code)]

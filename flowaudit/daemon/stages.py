@@ -23,9 +23,10 @@ from flowaudit.deliver import Deliverer
 from flowaudit.detect import detect
 from flowaudit.discover import discover
 from flowaudit.doctor import capabilities
-from flowaudit.errors import FlowauditError, Stopped
+from flowaudit.errors import FlowauditError, LakeError, Stopped
 from flowaudit.inventory.asking import REASONS
 from flowaudit.inventory.workloads.kinds import KINDS
+from flowaudit.maintain import MaintainReport, maintain
 from flowaudit.metrics import Labels, Metrics
 from flowaudit.model import (
     CollectReport,
@@ -39,6 +40,7 @@ from flowaudit.model import (
     Visibility,
     Window,
 )
+from flowaudit.schema import TABLES
 from flowaudit.topology import Owner
 from flowaudit.traffic import workload_bytes, workload_findings
 
@@ -290,6 +292,27 @@ class Covering:
         return replace(report, **ranked)
 
 
+class Maintenance:
+    """Retention, compaction, checkpoints and vacuum of the lake, while everything else goes on."""
+
+    before = MaintainReport()
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+
+    def __call__(self, run: Run) -> MaintainReport:
+        """Maintain it."""
+        run.metrics.record(report := maintain(self._app.lake, self._app.config.lake.retention, stop=run.stop))
+        if report.did_something:
+            log.info("lake maintained", **report.summary())
+        for conflict in report.conflicts:
+            log.warning("maintenance left for the next run", conflict=conflict)
+        for failure in report.failures:
+            with run.caught():
+                raise LakeError(failure)
+        return report
+
+
 @dataclass(frozen=True, slots=True)
 class Stage:
     """A stage: `name` is its key in [schedule], its label in metrics and its job.
@@ -317,6 +340,7 @@ STAGES = (
     Stage("detect", Detection, after="collect", is_needed=True, waits=True),
     Stage("deliver", Delivery),
     Stage("coverage", Covering, after="collect"),
+    Stage("maintain", Maintenance, after="detect"),
 )
 """Every stage, in the order of one cycle."""
 
@@ -336,6 +360,7 @@ def labels(app: App) -> Labels:
         ("event",): [(event,) for event in FindingEvent],
         ("state",): [(state,) for state in State],
         ("sink",): [(settings.name,) for _, settings in app.sinks],
+        ("table",): [(table,) for table in TABLES],
         ("status",): [(str(status),) for status in STATUSES],
     }
 

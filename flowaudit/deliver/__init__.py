@@ -24,7 +24,7 @@ from flowaudit.model import DeliverReport
 from flowaudit.schema import DEAD_LETTERS
 from flowaudit.sinks import Event, Sink
 
-__all__ = ["Deliverer", "Log", "Standing", "replay", "standing", "trial"]
+__all__ = ["Deliverer", "Log", "Standing", "application", "replay", "standing", "trial"]
 
 WAIT, WAIT_ONCE = 4.0, 60.0
 """Seconds that one delivery waits for sinks: on schedule, and where it is to end with everything sent."""
@@ -85,7 +85,7 @@ class Deliverer:
             return
         known = self._log.lake.log("dead_letters")
         for channel in behind:
-            stored = known.watermark(_application(channel.name))
+            stored = known.watermark(application(channel.name))
             committed = stored - 1 if stored else None
             if channel.watermark is None or channel.watermark > newest:
                 is_new = committed is None and channel.settings.start == "now"
@@ -158,7 +158,7 @@ class Deliverer:
         letters = [row for channel in idle for row in channel.letters]
         if not letters and not marks:
             return
-        _write(self._log.lake, letters, {_application(name): mark + 1 for name, mark in marks.items()})
+        _write(self._log.lake, letters, {application(name): mark + 1 for name, mark in marks.items()})
         for channel in self._channels:
             channel.committed = marks.get(channel.name, channel.committed)
         for channel in idle:
@@ -169,7 +169,7 @@ def _seconds(span: timedelta | None) -> float:
     return span.total_seconds() if span else 0.0
 
 
-def _application(sink: str) -> str:
+def application(sink: str) -> str:
     """Return the id of the application transaction of a sink; its number is one more than the watermark."""
     return f"flowaudit/deliver/{sink}"
 
@@ -201,7 +201,7 @@ def standing(log: Log, sinks: Iterable[tuple[Sink, SinkSettings]]) -> list[Stand
     known, dead = log.lake.log("dead_letters"), [row["sink"] for row in log.dead_letters(None)]
     found = []
     for sink, settings in sinks:
-        stored = known.watermark(_application(settings.name))
+        stored = known.watermark(application(settings.name))
         pending = log.pending(sink, settings, stored - 1)[0] if stored and sink.refresh is None else None
         found.append(Standing(sink, settings, pending, dead.count(settings.name)))
     return found

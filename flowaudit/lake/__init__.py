@@ -20,7 +20,7 @@ from deltalake.exceptions import DeltaError, TableNotFoundError
 from deltalake.fs import DeltaStorageHandler
 
 from flowaudit.errors import LakeError
-from flowaudit.lake.batch import Batch, Known, known, last
+from flowaudit.lake.batch import Batch, Known, known, last, settle
 from flowaudit.lake.check import problems
 from flowaudit.lake.commit import LEADER, LOG, number
 from flowaudit.lake.disk import sync
@@ -81,12 +81,10 @@ class Lake:
     def create(self) -> None:
         """Make the tables that are missing; raises LakeError."""
         with self.explained("cannot be created"):
-            for name, table in sorted(
-                TABLES.items(), key=lambda each: each[0] == "flows"
-            ):  # last: a lake is known by it
+            for name, table in sorted(TABLES.items(), key=lambda each: each[0] == "flows"):  # a lake is known by it
                 if not self._exists(name):
                     DeltaTable.create(
-                        self._uri(name),
+                        self.address(name),
                         table.schema,
                         mode="ignore",
                         partition_by=list(table.partition_by),
@@ -94,7 +92,7 @@ class Lake:
                         storage_options=self.storage_options,
                     )
                     if self.is_local:
-                        folder = Path(self._uri(name))
+                        folder = Path(self.address(name))
                         sync(folder / LOG / f"{0:020}.json", folder.parent.parent)
 
     def verify(self) -> None:
@@ -117,6 +115,11 @@ class Lake:
         """Complete what a stopped collector left, then return the next batch."""
         with self.explained(UNREADABLE):
             return Batch(self)
+
+    def settle(self) -> None:
+        """Complete what a stopped collector left."""
+        with self.explained(UNREADABLE):
+            settle(self, self.open("flows"))
 
     def known(self, days: Collection[date | None] | None = None) -> dict[str, Known]:
         """Return, by object key, the ledger's newest word on objects of these key days (None: on all objects)."""
@@ -142,12 +145,12 @@ class Lake:
             actions = pa.table(delta.get_add_actions(flatten=True))
             if window is not None:
                 actions = actions.filter(_overlaps(actions, window))
-            return [f"{self._uri(table)}/{unquote(path)}" for path in actions.column("path").to_pylist()]
+            return [f"{self.address(table)}/{unquote(path)}" for path in actions.column("path").to_pylist()]
 
     def dataset(self, table: str, window: Window | None = None) -> pa_ds.Dataset:
         """Return a table's newest snapshot as an Arrow dataset, for engines that cannot read the files themselves."""
         schema = TABLES[table].schema
-        prefix = self._uri(table) + "/"
+        prefix = self.address(table) + "/"
         paths = [path.removeprefix(prefix) for path in self.files(table, window)]
         partitioning = pa_ds.partitioning(pa.schema([("day", pa.date32())]), flavor="hive")
         return pa_ds.dataset(paths, schema, "parquet", self.filesystem(table), partitioning)
@@ -177,11 +180,11 @@ class Lake:
 
     def open(self, table: str) -> DeltaTable:
         """Return a fresh handle on a table's newest snapshot."""
-        return DeltaTable(self._uri(table), storage_options=self.storage_options)
+        return DeltaTable(self.address(table), storage_options=self.storage_options)
 
     def new_files(self, table: str) -> TableFiles:
         """Return a writer of new, uncommitted files of a table."""
-        return TableFiles(self.filesystem(table), table, Path(self._uri(table)) if self.is_local else None)
+        return TableFiles(self.filesystem(table), table, Path(self.address(table)) if self.is_local else None)
 
     def forget(self, table: str, files: Sequence[Written]) -> None:
         """Remove files, but none that a commit names: one that was reported to have failed may have landed."""
@@ -199,8 +202,8 @@ class Lake:
     def filesystem(self, table: str) -> pa_fs.FileSystem:
         """Return a filesystem whose root is the table's folder."""
         if self.is_local:
-            return pa_fs.SubTreeFileSystem(self._uri(table), pa_fs.LocalFileSystem())
-        return pa_fs.PyFileSystem(DeltaStorageHandler(self._uri(table), self.storage_options))
+            return pa_fs.SubTreeFileSystem(self.address(table), pa_fs.LocalFileSystem())
+        return pa_fs.PyFileSystem(DeltaStorageHandler(self.address(table), self.storage_options))
 
     def _check_columns(self, table: str, delta: DeltaTable) -> None:
         """Raise LakeError where a table lacks columns: before 1.0 lakes are not migrated."""
@@ -211,11 +214,12 @@ class Lake:
                 f"{min(missing)}. Name a new lake with --lake or lake.uri, and collect again"
             )
 
-    def _uri(self, table: str) -> str:
+    def address(self, table: str) -> str:
+        """Return where a table lies."""
         return f"{self.uri}/{table}"
 
     def _exists(self, table: str) -> bool:
-        return DeltaTable.is_deltatable(self._uri(table), self.storage_options)
+        return DeltaTable.is_deltatable(self.address(table), self.storage_options)
 
     @contextmanager
     def explained(self, what: str) -> Iterator[None]:

@@ -24,7 +24,7 @@ from deltalake.exceptions import CommitFailedError
 from deltalake.transaction import RemoveAction
 
 from flowaudit.errors import LakeConflict, LakeError
-from flowaudit.lake.commit import commit
+from flowaudit.lake.commit import REWRITE, commit
 from flowaudit.lake.commit import number as commit_number
 from flowaudit.lake.files import TableFiles, Written
 from flowaudit.model import LogObject, ObjectReport, Outcome
@@ -111,18 +111,20 @@ class Batch:
                     metadata={METADATA: json.dumps(metadata)},
                 )
             except CommitFailedError as error:
-                self._explain(error, files)
+                self._explain(error, files, removed)
             complete(self._lake, metadata)
 
-    def _explain(self, error: CommitFailedError, files: Sequence[Written]) -> None:
+    def _explain(self, error: CommitFailedError, files: Sequence[Written], removed: Sequence[RemoveAction]) -> None:
         """Raise what a refused commit means; return if it was not refused after all but failed on its way out."""
         now = self._lake.open("flows")
         paths = set(pa.table(now.get_add_actions()).column("path").to_pylist())
         if any(file.path in paths for file in files):
             return
-        if last(now) < self.number:
-            raise error
-        raise LakeConflict(f"another collector committed batch {self.number} to {self._lake.uri} first") from error
+        if last(now) >= self.number:
+            raise LakeConflict(f"another collector committed batch {self.number} to {self._lake.uri} first") from error
+        if removed and commit_number(now, REWRITE) != commit_number(self._flows, REWRITE):
+            raise LakeConflict(f"maintenance of {self._lake.uri} replaced files of `flows` first") from error
+        raise error
 
     def _without(self, keys: Collection[str]) -> tuple[list[Written], list[RemoveAction]]:
         """Rewrite the files that hold rows of `keys` without them."""

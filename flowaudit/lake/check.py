@@ -113,11 +113,13 @@ def _ledger(lake: Lake) -> Iterator[str]:
         counted: Counter[str] = Counter()
         rows = lake.dataset("flows").to_batches(columns=["object_key"], filter=pa_ds.field("batch") <= settled)
         for batch in rows:
-            counted.update({each["values"]: each["counts"] for each in pc.value_counts(batch["object_key"]).to_pylist()})
+            counted.update(
+                {each["values"]: each["counts"] for each in pc.value_counts(batch["object_key"]).to_pylist()}
+            )
     except (LakeError, DeltaError, OSError, pa.ArrowException) as error:
         yield f"rows of objects cannot be counted: {str(error).splitlines()[0]}"
         return
-    for key, number in counted.items():
+    for key, there in counted.items():
         said = known[key].kept if key in known else 0
-        if number != said:
-            yield f"flows has {number:,} rows of {key}, and the ledger says {said:,}: {RESTORE}"
+        if there != said:
+            yield f"flows has {there:,} rows of {key}, and the ledger says {said:,}: {RESTORE}"

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 LOG = "_delta_log"
 LEADER = "flowaudit/leader"
 """The application id whose number is the generation of the daemon that leads."""
+REWRITE = "flowaudit/rewrite"
+"""The application id of commits that remove files: Delta compares what appends remove with nothing."""
 
 
 def commit(
@@ -35,16 +37,22 @@ def commit(
 ) -> None:
     """Make `files` part of the table `name` in place of `removed`, under a number for each application id.
 
-    With a lease, its generation is one of the numbers. Raises LeaseLost where another daemon leads, and
-    CommitFailedError, also if an application's number has moved since `table` was opened.
+    Where `removed` is no change of data, the same rows lie in other files. With a lease, its generation is one of
+    the numbers, but of rewrites: they change no row, and last long. Raises LeaseLost where another daemon leads, and
+    CommitFailedError, also if an application's number has moved, or files were removed in place of others, since
+    `table` was opened.
     """
+    data_change = not removed or all(each.data_change for each in removed)
     if lease is not None:
-        numbers = {**numbers, LEADER: lease.check()}
-        if (newest := number(table, LEADER)) > numbers[LEADER]:
-            raise LeaseLost(f"generation {newest} of daemons has written {name}, and this one is {numbers[LEADER]}")
+        generation = lease.check()
+        if (newest := number(table, LEADER)) > generation:
+            raise LeaseLost(f"generation {newest} of daemons has written {name}, and this one is {generation}")
+        numbers = {**numbers, **({LEADER: generation} if data_change else {})}
     partition_by, before = TABLES[name].partition_by, table.version()
+    if removed:
+        numbers = {**numbers, REWRITE: number(table, REWRITE) + 1}
     table.create_write_transaction(
-        [*(file.action(partitioned=bool(partition_by)) for file in files), *removed],
+        [*(file.action(partitioned=bool(partition_by), data_change=data_change) for file in files), *removed],
         mode="append",
         schema=table.schema(),
         partition_by=list(partition_by),

@@ -37,10 +37,10 @@ class Written:
     day: str | None
     statistics: str
 
-    def action(self, *, partitioned: bool) -> AddAction:
+    def action(self, *, partitioned: bool, data_change: bool = True) -> AddAction:
         """Return the commit's action that makes the file part of its table."""
         partition = {"day": self.day} if partitioned else {}
-        return AddAction(self.path, self.size, partition, int(time.time() * 1000), True, self.statistics)
+        return AddAction(self.path, self.size, partition, int(time.time() * 1000), data_change, self.statistics)
 
     def as_json(self) -> dict[str, Any]:
         """Return the fields as a JSON object."""
@@ -74,8 +74,9 @@ class TableFiles:
         """Finish the files, which are on the disk then, and return them."""
         files = [file.close() for file in self._open.values()]
         self._open = {}
-        for file in files if self._root else ():
-            sync(self._root / file.path, self._root)
+        if self._root is not None:
+            for file in files:
+                sync(self._root / file.path, self._root)
         return files
 
     def discard(self) -> None:

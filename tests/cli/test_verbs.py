@@ -304,13 +304,13 @@ def test_what_strangers_wrote_cannot_drive_a_terminal(run: Run, lake: Path) -> N
 def test_check_names_what_it_checked(run: Run, tmp_path: Path) -> None:
     """Check prints lake, sources and queries, and warns of what has no effect."""
     (tmp_path / "flowaudit.toml").write_text(
-        '[lake]\nuri = "here"\n[lake.retention]\nflows = "90d"\n[[sources]]\ntype = "local"\nuri = "logs"\n', "utf-8"
+        '[lake]\nuri = "here"\n[schedule]\nposture = "2h"\n[[sources]]\ntype = "local"\nuri = "logs"\n', "utf-8"
     )
     ended = run("check", "--format", "json")
     assert (ended.code, ended.json["lake"], ended.json["sources"]) == (0, str(tmp_path / "here"), ["logs"])
     assert "s3-bypasses-endpoint" in ended.json["detectors"]
     assert "findings_current" in ended.json["views"]
-    assert ended.err == "warning: lake.retention has no effect in this version\n"
+    assert ended.err == "warning: schedule.posture has no effect in this version\n"
 
 
 def test_the_lake_of_the_command_line_comes_first(run: Run, tmp_path: Path) -> None:

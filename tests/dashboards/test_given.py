@@ -21,7 +21,7 @@ NOW = 3600
 """The second that expressions are evaluated at; each series has a sample each minute until then."""
 PRECISE = 1e6
 GIVEN = {"__rate_interval": "5m", "__range": "1h", "__range_s": "3600"}
-STAGES = ("discover", "collect", "detect", "coverage", "deliver")
+STAGES = ("discover", "collect", "detect", "coverage", "deliver", "maintain")
 A, B = ('job="flowaudit",instance="a"', 'job="flowaudit",instance="b"')
 OTHER = 'job="node",instance="c"'
 
