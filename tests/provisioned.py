@@ -30,4 +30,4 @@ def provisioned(client: Callable[[str], Any]) -> Cloud:
             list(stack.execute(change_set))
         found = stack.find()
     assert found is not None
-    return populate(client("ec2"), client("sagemaker"), found.outputs)
+    return populate(client("ec2"), client("s3"), client("sagemaker"), found.outputs)

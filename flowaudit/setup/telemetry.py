@@ -119,7 +119,9 @@ def in_words(found: Telemetry, vpc_id: str) -> str | None:
         if found.evaluation not in ("", "RUNNING"):
             lines.append(f"CloudWatch does not evaluate the rules at present: the status is {found.evaluation}.")
     if found.gaps:
-        why = ", ".join(f"{gap.operation} {gap.reason}" for gap in found.gaps)
+        why = ", ".join(
+            f"{gap.operation} {gap.message if gap.reason == 'unsupported' else gap.reason}" for gap in found.gaps
+        )
         lines.append(f"Whether telemetry rules of CloudWatch make flow logs as well is not known in full: {why}.")
     return "\n".join(lines) or None
 

@@ -20,6 +20,7 @@ from flowaudit.simulate.traffic import generate
 from flowaudit.simulate.writer import FORMATS, FlowLog, log_objects
 
 ACCOUNT, REGION = "123456789012", "us-east-1"
+BUCKETS = ("amzn-example-models", "amzn-example-outputs")
 SETUP = f"""\
 [setup]
 name = "demo"
@@ -27,7 +28,7 @@ region = "{REGION}"
 profile = "nat"
 nat = "single"
 cidr = "10.20.0.0/16"
-buckets = {{ read_only = ["amzn-example-models"], read_write = ["amzn-example-outputs"] }}
+buckets = {{ read_only = ["{BUCKETS[0]}"], read_write = ["{BUCKETS[1]}"] }}
 """
 """The configuration of the VPC: two private subnets, a public one with the NAT gateway."""
 _WORKLOADS = {
@@ -82,11 +83,13 @@ class Cloud:
         yield from log_objects(records, self.flow_log)
 
 
-def populate(ec2: Client, sagemaker: Client, outputs: Mapping[str, str]) -> Cloud:
-    """Put workloads into the VPC of a stack with these outputs, make the two mistakes, and return the network.
+def populate(ec2: Client, s3: Client, sagemaker: Client, outputs: Mapping[str, str]) -> Cloud:
+    """Put workloads and their buckets into the VPC of a stack, make the two mistakes, and return the network.
 
     The mistakes: a notebook in the public subnet, and the S3 endpoint removed from the second private route table.
     """
+    for bucket in BUCKETS:
+        s3.create_bucket(Bucket=bucket)
     private = [_subnet(ec2, each) for each in outputs["PrivateSubnetIds"].split(",")]
     nat, public = _nat(ec2, outputs["NatGatewayIds"])
     group = outputs["WorkloadSecurityGroupId"]

@@ -65,7 +65,7 @@ def test_verify(cloud: Cloud) -> None:
     """With flow logs in either place, with a guardrail, and where the entries of prefix lists are denied."""
     more = 'guardrail = true\nencryption_controls = "monitor"\nblock_public_access = "block-ingress"'
     cloud.applied(more)
-    assert cloud.setup("verify").code == 3  # the mock has neither of the two controls
+    assert cloud.setup("verify").code == 1  # nobody has the guardrail; the mock has neither of the two controls
     cloud.calls.denied = {"ec2:GetManagedPrefixListEntries"}
     cloud.setup("verify")
     cloud.calls.denied = set()

@@ -157,7 +157,7 @@ def test_what_was_not_read_is_a_warning(run: Run, built: Built) -> None:
 @pytest.mark.parametrize(
     ("args", "code", "message"),
     [
-        ((), 2, "there is no VPC: name it with --vpc or in setup.existing_vpc.id"),
+        ((), 2, "there is no VPC: name it with --vpc, make it with flowaudit setup apply"),
         (("--vpc", "vpc-12345678"), 2, f"--vpc vpc-12345678: there is no such VPC in {REGION}"),
         (("--vpc", "vpc-12345678", "--since", "soon"), 2, "'soon' is no time"),
     ],

@@ -100,7 +100,7 @@ def test_what_does_not_answer_is_a_gap(stub: tuple[Asker, Stubber], code: str) -
     found = telemetry(ask)
     assert found.rules == (Rule(name="a", organization=False),)
     assert [gap.operation for gap in found.gaps] == [ORGANIZATION]
-    assert f"are not known in full: observabilityadmin {ORGANIZATION}" in (in_words(found, VPC) or "")
+    assert f"is not known in full: {ORGANIZATION}" in (in_words(found, VPC) or "")
 
 
 def test_a_region_without_the_service_is_a_gap(stub: tuple[Asker, Stubber]) -> None:

@@ -48,7 +48,7 @@ def demo(*, once: bool, destroy: bool = False, listen: str | None = None, fresh:
     with emulated():
         stage = Stage(Path(mkdtemp(prefix="flowaudit-demo-")))
         console.print("[bold]1[/] a private VPC by [bold]flowaudit setup apply[/], in AWS's mock in this process")
-        story.provisioned(console, stage.apply())
+        story.provisioned(console, stage.apply(), stage.verify())
         cloud = stage.populate()
         story.mistakes(console, cloud, stage.drift())
         app = App(_config(stage.folder, http, fresh))

@@ -80,9 +80,12 @@ class Stage:
         """Make the VPC as a user does, and return what is to be shown of it; raises SetupError."""
         said = self._run("apply", "--yes", "--watch-config", str(self.folder / "watch.toml"))
         config = json.loads("".join(said[said.index("{") : said.index("}") + 1]))
-        return [line for line in said if line.endswith(" to add")] + [
-            f"{name}: {', '.join(config[name])}" for name in config
-        ]
+        added = [line for line in said if line.endswith(" to add")]
+        return [*added, *(f"{name}: {', '.join(config[name])}" for name in config)]
+
+    def verify(self) -> str:
+        """Return how many properties of the VPC are as expected; raises SetupError where any is not."""
+        return self._run("verify")[-1]
 
     def drift(self) -> list[str]:
         """Return what `setup drift` prints; raises SetupError."""
@@ -102,7 +105,7 @@ class Stage:
 
         (stack,) = client("cloudformation").describe_stacks()["Stacks"]
         outputs = {each["OutputKey"]: each["OutputValue"] for each in stack["Outputs"]}
-        return populate(client("ec2"), client("sagemaker"), outputs)
+        return populate(client("ec2"), client("s3"), client("sagemaker"), outputs)
 
     def write(self, cloud: Cloud, records: pa.Table) -> list[str]:
         """Deliver the objects of the flow log for some records, and return their keys."""

@@ -62,10 +62,11 @@ def _mark(console: Console, *, right: bool) -> str:
     return f"[green]{good}[/]" if right else f"[red]{bad}[/]"
 
 
-def provisioned(console: Console, lines: Iterable[str]) -> None:
-    """Print what `setup apply` said of the stack."""
+def provisioned(console: Console, lines: Iterable[str], verified: str) -> None:
+    """Print what `setup apply` said of the stack, and `setup verify` of the VPC."""
     for line in lines:
         console.print(f"  {escape(line)}")
+    console.print(f"  [bold]flowaudit setup verify[/]: {escape(verified)}")
 
 
 def mistakes(console: Console, cloud: Cloud, drift: Iterable[str]) -> None:
