@@ -9,7 +9,7 @@ from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from functools import reduce
+from functools import partial, reduce
 from threading import Event
 from typing import Any, Protocol
 
@@ -63,12 +63,16 @@ log = structlog.stdlib.get_logger("flowaudit.daemon")
 
 @dataclass(slots=True)
 class Run:
-    """One run of a stage, and what failed in it, a line each: counted and logged as it happens."""
+    """One run of a stage, and what failed in it, a line each: counted and logged as it happens.
+
+    A long run calls `moved` whenever a part of it is done: without that it counts as one that hangs.
+    """
 
     stage: str
     metrics: Metrics
     stop: Event
     once: bool = False
+    moved: Callable[[], None] = lambda: None
     failures: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
@@ -136,7 +140,7 @@ class Collection:
     before = CollectReport()
 
     def __init__(self, app: App) -> None:
-        self._app, self._started = app, datetime.now(UTC)
+        self._app, self._started = app, time.monotonic()
         self._services = _services()
 
     def __call__(self, run: Run) -> CollectReport | None:
@@ -145,19 +149,26 @@ class Collection:
         for source, window in self._app.sources([], None, datetime.now(UTC)):
             if run.stop.is_set():
                 break
+            run.moved()
             with run.caught(source=source.uri):
-                workers = Workers(patient=True, stop=run.stop, on_batch=lambda done: run.metrics.record(self._in(done)))
+                workers = Workers(patient=True, stop=run.stop, on_batch=partial(self._count, run))
                 report = collect([(source, window)], self._app.lake, workers, self._app.atlas())
                 _log(source.uri, report)
                 reports.append(report)
         # One source out of reach leaves the rest ready.
         return _together(reports) if reports else None
 
+    def _count(self, run: Run, done: Sequence[ObjectReport]) -> None:
+        """Count a batch that is in the lake."""
+        run.moved()
+        run.metrics.record(self._in(done))
+
     def _in(self, done: Sequence[ObjectReport]) -> CollectReport:
         """Return the report of a batch that is in the lake; delays are of objects that landed while this ran."""
         now = datetime.now(UTC)
+        started = now - timedelta(seconds=time.monotonic() - self._started)  # by the time of day as it is known now
         landed = [each.object.modified for each in done if each.outcome is Outcome.COLLECTED]
-        delays = tuple(max(0.0, (now - at).total_seconds()) for at in landed if at >= self._started)
+        delays = tuple(max(0.0, (now - at).total_seconds()) for at in landed if at >= started)
         report = reduce(CollectReport.plus, done, CollectReport())
         return replace(report, delays=delays, nat_bytes=_by_known(report.nat_bytes, self._services))
 

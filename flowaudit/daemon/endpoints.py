@@ -1,0 +1,65 @@
+"""The HTTP endpoints of the daemon, and what they show of its jobs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from flowaudit.app import App
+from flowaudit.daemon.jobs import Jobs
+from flowaudit.daemon.leading import Leader
+from flowaudit.daemon.schedule import Schedule
+from flowaudit.model import JobStatus, WebReport
+from flowaudit.web import Server, Threads, WebConfigFile, site
+
+
+class Endpoints:
+    """Pages, metrics, health and readiness."""
+
+    def __init__(self, app: App, jobs: Jobs, schedule: Schedule, leader: Leader) -> None:
+        """Load the web configuration; raises ConfigError."""
+        self._app, self._jobs, self._schedule, self._leader = app, jobs, schedule, leader
+        self._is_config_current = True
+        self._file = WebConfigFile(app.config.http.web_config, self._reloaded)
+
+    def server(self) -> Server:
+        """Take the address; raises DaemonError where it cannot be had."""
+        http, threads = self._app.config.http, Threads()
+        pages = site(self._app, self, self._file, self._answered, threads)
+        return Server(http.host, http.port, pages, self._file, self._dropped, threads.close)
+
+    def exposition(self, accept: str, accept_encoding: str, names: Sequence[str]) -> tuple[Mapping[str, str], bytes]:
+        """Return headers and body of the metrics page."""
+        return self._jobs.metrics.exposition(accept, accept_encoding, names)
+
+    def unhealthy(self) -> str:
+        """Return why the process should be restarted, "" if it should not."""
+        return "" if self._leader.is_waiting else _listed(self._late())
+
+    def unready(self) -> str:
+        """Return why there is nothing to rely on, "" if there is; raises LakeError."""
+        return self._leader.unready() or self._jobs.unready() or _listed(self._late())
+
+    def jobs(self) -> Sequence[JobStatus]:
+        """Return the state of each job."""
+        return self._jobs.status()
+
+    def _late(self) -> Mapping[str, str]:
+        return self._schedule.late(self._app.config.schedule.longest_run.total_seconds())
+
+    def _answered(self, status: int) -> None:
+        self._record(requests={str(status): 1})
+
+    def _dropped(self) -> None:
+        self._record(dropped=1)
+
+    def _reloaded(self, success: bool) -> None:
+        self._is_config_current = success
+        self._record()
+
+    def _record(self, **counted: Any) -> None:  # noqa: ANN401  fields of WebReport
+        self._jobs.metrics.record(WebReport(is_config_current=self._is_config_current, **counted))
+
+
+def _listed(late: Mapping[str, str]) -> str:
+    return "; ".join(f"{job}: {why}" for job, why in late.items())
