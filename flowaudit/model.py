@@ -395,6 +395,21 @@ class WebReport:
 
 
 @dataclass(frozen=True, slots=True)
+class ConfigReport:
+    """Whether the configuration and the queries hold that were read last, and when those that hold were read."""
+
+    is_current: bool = gauge(
+        "config_last_reload_successful",
+        "0: the configuration or a query has a mistake, and what held before still holds. 1: it was read.",
+        empty=lambda: True,
+    )
+    at: float = scraped(
+        Metric("latest", "config_last_reload_success_timestamp_seconds", "When the configuration that holds was read."),
+        float,
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class LeaderReport:
     """Whether this daemon leads, and its generation: that of the lease that it holds, or held last."""
 

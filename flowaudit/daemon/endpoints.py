@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from starlette.types import ASGIApp, Receive, Scope, Send
+
 from flowaudit.app import App
 from flowaudit.daemon.jobs import Jobs
 from flowaudit.daemon.leading import Leader
@@ -22,11 +24,21 @@ class Endpoints:
         self._is_config_current = True
         self._file = WebConfigFile(app.config.http.web_config, self._reloaded)
 
+        self._threads = Threads()
+        self._site = self._of(app)
+
     def server(self) -> Server:
         """Take the address; raises DaemonError where it cannot be had."""
-        http, threads = self._app.config.http, Threads()
-        pages = site(self._app, self, self._file, self._answered, threads)
-        return Server(http.host, http.port, pages, self._file, self._dropped, threads.close)
+        http = self._app.config.http
+
+        async def newest(scope: Scope, receive: Receive, send: Send) -> None:
+            await self._site(scope, receive, send)
+
+        return Server(http.host, http.port, newest, self._file, self._dropped, self._threads.close)
+
+    def use(self, app: App) -> None:
+        """Show another application from the next request on."""
+        self._app, self._site = app, self._of(app)
 
     def exposition(self, accept: str, accept_encoding: str, names: Sequence[str]) -> tuple[Mapping[str, str], bytes]:
         """Return headers and body of the metrics page."""
@@ -43,6 +55,9 @@ class Endpoints:
     def jobs(self) -> Sequence[JobStatus]:
         """Return the state of each job."""
         return self._jobs.status()
+
+    def _of(self, app: App) -> ASGIApp:
+        return site(app, self, self._file, self._answered, self._threads)
 
     def _late(self) -> Mapping[str, str]:
         return self._schedule.late(self._app.config.schedule.longest_run.total_seconds())

@@ -18,7 +18,7 @@ from flowaudit.daemon.schedule import span
 from flowaudit.daemon.stages import STAGES, Run, Work, labels
 from flowaudit.errors import FlowauditError
 from flowaudit.metrics import Labels, Metrics
-from flowaudit.model import JobStatus, LeaderReport, WebReport
+from flowaudit.model import ConfigReport, JobStatus, LeaderReport, WebReport
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,8 @@ class Jobs:
         self._work = dict(work(app))
         self._next: dict[str, tuple[Work, Labels]] = {}
         before = {name: work.before for name, work in self._work.items()}
-        self.metrics = Metrics(__version__, before, labels(app), others=[WebReport(), LeaderReport()])
+        others = [WebReport(), LeaderReport(), ConfigReport(at=time.time())]
+        self.metrics = Metrics(__version__, before, labels(app), others=others)
         self._before = before
         self._done: set[str] = set()
         self._failing: dict[str, float] = {}

@@ -60,6 +60,10 @@ class Leader:
             if wait(POLL):
                 return False
 
+    def use(self, lake: Lake) -> None:
+        """Lead through another object for the same lake from now on."""
+        lake.lease, self._lake = self._lake.lease, lake
+
     def unready(self) -> str:
         """Return why this daemon does not write, "" if it does."""
         if self.is_waiting:
