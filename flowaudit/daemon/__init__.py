@@ -165,6 +165,7 @@ class Daemon:
         """Run with a new configuration, or go on with the old one and report why."""
         if isinstance(found, str):
             log.error("configuration not reloaded", error=found)
+            self._web.refused(found)
             self.metrics.record(ConfigReport(is_current=False, at=0))
         else:
             self._app = found.app

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -11,7 +14,7 @@ from flowaudit.app import App
 from flowaudit.daemon.jobs import Jobs
 from flowaudit.daemon.leading import Leader
 from flowaudit.daemon.schedule import Schedule
-from flowaudit.model import JobStatus, WebReport
+from flowaudit.model import ConfigStatus, DaemonStatus, JobStatus, WebReport
 from flowaudit.web import Server, Threads, WebConfigFile, site
 
 
@@ -21,6 +24,7 @@ class Endpoints:
     def __init__(self, app: App, jobs: Jobs, schedule: Schedule, leader: Leader) -> None:
         """Load the web configuration; raises ConfigError."""
         self._app, self._jobs, self._schedule, self._leader = app, jobs, schedule, leader
+        self._started, self._config = time.monotonic(), ConfigStatus(datetime.now(UTC))
         self._is_config_current = True
         self._file = WebConfigFile(app.config.http.web_config, self._reloaded)
 
@@ -38,7 +42,7 @@ class Endpoints:
 
     def use(self, app: App) -> None:
         """Show another application from the next request on."""
-        self._app, self._site = app, self._of(app)
+        self._app, self._site, self._config = app, self._of(app), ConfigStatus(datetime.now(UTC))
 
     def exposition(self, accept: str, accept_encoding: str, names: Sequence[str]) -> tuple[Mapping[str, str], bytes]:
         """Return headers and body of the metrics page."""
@@ -46,7 +50,7 @@ class Endpoints:
 
     def unhealthy(self) -> str:
         """Return why the process should be restarted, "" if it should not."""
-        return "" if self._leader.is_waiting else _listed(self._late())
+        return _listed(self._late())
 
     def unready(self) -> str:
         """Return why there is nothing to rely on, "" if there is; raises LakeError."""
@@ -54,12 +58,28 @@ class Endpoints:
 
     def jobs(self) -> Sequence[JobStatus]:
         """Return the state of each job."""
-        return self._jobs.status()
+        late, now = self._late(), datetime.now(UTC)
+        return [self._scheduled(job, late.get(job.name, ""), now) for job in self._jobs.status()]
+
+    def status(self) -> DaemonStatus:
+        """Return the state of all of it."""
+        since = datetime.now(UTC) - timedelta(seconds=time.monotonic() - self._started)
+        return DaemonStatus(since, self.unhealthy(), self._leader.status(), self._config, self.jobs())
+
+    def refused(self, error: str) -> None:
+        """Show why a reload was refused."""
+        self._config = replace(self._config, error=error)
+
+    def _scheduled(self, job: JobStatus, late: str, now: datetime) -> JobStatus:
+        wait = None if self._leader.is_waiting else self._schedule.due_in(job.name)
+        return replace(job, late=late, next_run=None if wait is None else now + timedelta(seconds=wait))
 
     def _of(self, app: App) -> ASGIApp:
         return site(app, self, self._file, self._answered, self._threads)
 
     def _late(self) -> Mapping[str, str]:
+        if self._leader.is_waiting:
+            return {}
         return self._schedule.late(self._app.config.schedule.longest_run.total_seconds())
 
     def _answered(self, status: int) -> None:

@@ -18,7 +18,7 @@ from flowaudit.daemon.schedule import span
 from flowaudit.daemon.stages import STAGES, Run, Work, labels
 from flowaudit.errors import FlowauditError
 from flowaudit.metrics import Labels, Metrics
-from flowaudit.model import ConfigReport, JobStatus, LeaderReport, WebReport
+from flowaudit.model import ConfigReport, JobStatus, LeaderReport, Part, WebReport
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +83,9 @@ class Jobs:
         self._note(stage, is_running=False, ended=ended, seconds=seconds, error=_last(run), is_warning=is_warning)
         if well:
             self._note(stage, succeeded=ended)
+        self._note(stage, parts=_merged(self._status[stage].parts, run.parts))
         if report is not None:
-            self._note(stage, summary=report.summary())
+            self._note(stage, summary=report.summary(), report=report)
         if report is not None and not stopped:
             self._done.add(stage)
             self._failing.pop(stage, None)
@@ -159,6 +160,16 @@ class Jobs:
 def work(app: App) -> Mapping[str, Work]:
     """Return the work of every stage, by name; raises ConfigError where the configuration is wrong."""
     return {stage.name: stage.work(app) for stage in STAGES}
+
+
+def _merged(before: Mapping[str, Part], now: Mapping[str, Part]) -> Mapping[str, Part]:
+    """Return the states of parts after a run: a success and the newest record of earlier runs stay."""
+    return {**before, **{name: _after(before.get(name, Part()), part) for name, part in now.items()}}
+
+
+def _after(before: Part, now: Part) -> Part:
+    newest = max(filter(None, (before.newest, now.newest)), default=None)
+    return replace(now, succeeded=now.succeeded or before.succeeded, newest=newest)
 
 
 def _last(run: Run) -> str:

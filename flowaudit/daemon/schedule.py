@@ -129,9 +129,9 @@ class Schedule:
         return found
 
     def due_in(self, name: str) -> float | None:
-        """Return the seconds until a job's next start, None while it runs."""
-        timer = self._timers[name]
-        return None if timer.started is not None else max(0.0, timer.due - self._clock())
+        """Return the seconds until a job's next start, None while it runs or is not scheduled."""
+        timer = self._timers.get(name)
+        return None if timer is None or timer.started is not None else max(0.0, timer.due - self._clock())
 
     def _at(self, now: float) -> dict[str, Timer]:
         return {job.name: Timer(job.every, now + (job.patience if job.after else 0), now) for job in self._jobs}

@@ -36,6 +36,7 @@ from flowaudit.model import (
     FindingEvent,
     ObjectReport,
     Outcome,
+    Part,
     Visibility,
     Window,
 )
@@ -75,6 +76,7 @@ class Run:
     moved: Callable[[], None] = lambda: None
     failures: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    parts: dict[str, Part] = field(default_factory=dict)
 
     @contextmanager
     def caught(self, **where: str) -> Iterator[None]:
@@ -89,6 +91,11 @@ class Run:
         except Exception as error:  # a fault in one run must not end all later ones
             self.fail(error, f"{type(error).__name__}: {error} (a fault in flowaudit: see the log)")
             log.exception("job failed", job=self.stage, error=repr(error), **where)
+
+    def ended(self, part: str, error: str = "", newest: datetime | None = None) -> None:
+        """Note what became of a part of it: a source, or a detector."""
+        now = datetime.now(UTC)
+        self.parts[part] = Part(now, None if error else now, error, newest)
 
     def fail(self, error: BaseException, line: str) -> None:
         """Note a failure."""
@@ -150,11 +157,13 @@ class Collection:
             if run.stop.is_set():
                 break
             run.moved()
+            report, failed = CollectReport(), len(run.failures)
             with run.caught(source=source.uri):
                 workers = Workers(patient=True, stop=run.stop, on_batch=partial(self._count, run))
                 report = collect([(source, window)], self._app.lake, workers, self._app.atlas())
                 _log(source.uri, report)
                 reports.append(report)
+            run.ended(source.uri, next(iter(run.failures[failed:]), ""), report.last_record)
         # One source out of reach leaves the rest ready.
         return _together(reports) if reports else None
 
@@ -197,6 +206,8 @@ class Detection:
         for detector, message in done.failures.items():
             log.error("detector failed", detector=detector, error=message)
         run.failures += done.failures.values()
+        for detector in due:
+            run.ended(detector, done.failures.get(detector, ""))
         if done.events:
             log.info("findings changed", **done.events)
         report = self._with_open(done)
