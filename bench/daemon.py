@@ -99,6 +99,8 @@ class Observed:
     landed: list[float] = field(default_factory=list)
     totals: list[tuple[float, float]] = field(default_factory=list)
     """When the metric was first seen at each total."""
+    threads: int = 0
+    """The most threads that the daemon was seen with."""
     received: dict[str, float] = field(default_factory=dict)
     """When the webhook first got each interface's finding."""
 
@@ -162,7 +164,7 @@ def _at(rate: float, arguments: argparse.Namespace, folder: Path, s3: Store) -> 
         interval = arguments.interval
         place = {"folder": folder, "bucket": bucket, "hook": hook, "interval": interval, "detector": DETECTOR}
         daemon = stack.enter_context(_daemon(folder, place, s3.environment))
-        stack.enter_context(_watched(daemon, observed.totals))
+        stack.enter_context(_watched(daemon, observed))
         processes = {"daemon": daemon.process.pid, "s3": s3.pid, "bench": os.getpid()}
         started, before = time.monotonic(), {name: cpu_seconds(pid) for name, pid in processes.items()}
         _land(s3, bucket, Traffic(arguments.records), list(landings(rate, arguments.minutes, interval)), observed)
@@ -179,6 +181,7 @@ def _at(rate: float, arguments: argparse.Namespace, folder: Path, s3: Store) -> 
         "records_per_cpu_s": round(records / spent["daemon"]) if spent["daemon"] else None,
         "cpu_s": {name: round(each, 1) for name, each in spent.items()},
         "peak_rss_mb": memory,
+        "peak_threads": observed.threads,
         "files": sum(1 for _ in (folder / "lake" / "flows").rglob("*.parquet")),
         "told": _told(told),
         "load_average": {"before": load, "after": os.getloadavg()},
@@ -273,13 +276,15 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 
 @contextmanager
-def _watched(daemon: Daemon, totals: list[tuple[float, float]]) -> Iterator[None]:
+def _watched(daemon: Daemon, observed: Observed) -> Iterator[None]:
     """Look at the metric meanwhile, and note each new total."""
     stop = Event()
 
     def watch() -> None:
         while not stop.wait(POLL):
             total = daemon.total()
+            observed.threads = max(observed.threads, threads(daemon.process.pid))
+            totals = observed.totals
             if total > (totals[-1][1] if totals else 0):
                 totals.append((time.monotonic(), total))
 
@@ -336,6 +341,11 @@ def cpu_seconds(pid: int) -> float:
     """Return the seconds that a process has computed so far: `/proc/PID/stat`, utime and stime."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def threads(pid: int) -> int:
+    """Return the threads of a process."""
+    return len(list(Path(f"/proc/{pid}/task").iterdir()))
 
 
 def peak_rss_mb(pid: int) -> int:

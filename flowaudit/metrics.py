@@ -73,7 +73,7 @@ class Metrics:
         self._successes: dict[str, Gauge] = {}
         for stage in stages:
             self._set_up(stage)
-        self._missed = self._counter("task_missed", "Starts of a stage left out for lack of a thread.", task=stages)
+        self._missed = self._counter("task_missed", "Starts of a stage left out while the process was paused.", task=stages)
         self._overlapped = self._counter(
             "task_overlapped", "Starts of a stage left out while it still ran.", task=stages
         )
@@ -106,13 +106,16 @@ class Metrics:
         """Set the number of errors in query files; a file with one is left out."""
         self._errors.set(number)
 
-    def job_missed(self, job: str) -> None:
-        """Count a start of a job that was left out."""
-        self._missed.labels(job).inc()
+    def left_out(self, job: str, missed: int, overlapped: int) -> None:
+        """Count starts of a job that were left out: because nothing ran, and because the run before still did."""
+        self._missed.labels(job).inc(missed)
+        self._overlapped.labels(job).inc(overlapped)
 
-    def job_overlapped(self, job: str) -> None:
-        """Count a start of a job that was left out because the one before still ran."""
-        self._overlapped.labels(job).inc()
+    def relabel(self, report: Any, labels: Labels) -> None:  # noqa: ANN401  any stage's report
+        """Set the known values of labels of a report's metrics anew: series of other values are removed."""
+        for metric, _ in metrics(report):
+            if metric.labels in labels:
+                self._reported[metric.name].relabel(set(labels[metric.labels]))
 
     def exposition(
         self, accept: str = "", accept_encoding: str = "", names: Sequence[str] = ()
@@ -168,6 +171,14 @@ class _Reported:
                 self._series = Gauge(name, metric.help, metric.labels, registry=registry)
         for labels in self._known:
             self._series.labels(*labels)
+
+    def relabel(self, known: set[tuple[str, ...]]) -> None:
+        """Remove the series of values that are not known any more, and begin those of new ones at 0."""
+        for labels in self._known - known:
+            self._series.remove(*labels)
+        for labels in known - self._known:
+            self._series.labels(*labels)
+        self._known = known
 
     def record(self, values: Any) -> None:  # noqa: ANN401  `Values`, which the metric's kind tells apart
         """Add to a counter or histogram, set a gauge; its labelled values that are not there are 0, or removed."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import date, datetime, timedelta
 from enum import StrEnum
@@ -360,11 +360,22 @@ class DeliverReport:
 
 
 @dataclass(frozen=True, slots=True)
+class Part:
+    """State of a part of a job: a source or a detector. `error` is of its last run; `newest` the newest record."""
+
+    ran: datetime | None = None
+    succeeded: datetime | None = None
+    error: str = ""
+    newest: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class JobStatus:
     """State of a job of the daemon; times are None before the first.
 
     `seconds` and `error` are of the last run that ended: `error` is its last failure or warning, "" where it had none;
-    with `is_warning` nothing failed. `summary` is that of the last report.
+    with `is_warning` nothing failed. `summary` is that of the last report. `late` is in which respect it does not keep
+    its interval, "" where it does; `next_run` is None while it runs.
     """
 
     name: str
@@ -377,6 +388,39 @@ class JobStatus:
     error: str = ""
     is_warning: bool = False
     summary: Mapping[str, Any] = field(default_factory=dict)
+    report: Any = None
+    parts: Mapping[str, Part] = field(default_factory=dict)
+    next_run: datetime | None = None
+    late: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LeaderStatus:
+    """Who leads the lake, "" where that is not known; in standby this daemon waits to."""
+
+    owner: str = ""
+    generation: int = 0
+    leads: bool = False
+    is_standby: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigStatus:
+    """When the configuration that holds was read, and why the last reload was refused, "" where it was not."""
+
+    loaded: datetime | None = None
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DaemonStatus:
+    """State of the daemon: when it started, why it should be restarted ("": it should not), who leads, its jobs."""
+
+    since: datetime
+    unhealthy: str
+    leader: LeaderStatus
+    config: ConfigStatus
+    jobs: Sequence[JobStatus]
 
 
 @dataclass(frozen=True, slots=True)
@@ -391,6 +435,21 @@ class WebReport:
         "web_config_last_reload_successful",
         "0: the web configuration file has a mistake, and what it said before still holds. 1: it was read.",
         empty=lambda: True,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigReport:
+    """Whether the configuration and the queries hold that were read last, and when those that hold were read."""
+
+    is_current: bool = gauge(
+        "config_last_reload_successful",
+        "0: the configuration or a query has a mistake, and what held before still holds. 1: it was read.",
+        empty=lambda: True,
+    )
+    at: float = scraped(
+        Metric("latest", "config_last_reload_success_timestamp_seconds", "When the configuration that holds was read."),
+        float,
     )
 
 

@@ -168,8 +168,8 @@ def test_what_went_wrong_is_one_word_of_a_bounded_set(error: Exception, expected
 
 def test_jobs_and_problems_are_counted(metrics: Metrics) -> None:
     """Left out starts of jobs, and mistakes in query files, each have a number."""
-    metrics.job_missed("collect")
-    metrics.job_overlapped("detect")
+    metrics.left_out("collect", 1, 0)
+    metrics.left_out("detect", 0, 1)
     metrics.catalogue_errors(4)
     assert value(metrics, "task_missed_total", task="collect") == 1
     assert value(metrics, "task_overlapped_total", task="detect") == 1

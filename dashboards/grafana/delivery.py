@@ -79,7 +79,7 @@ def http() -> list[Panel]:
                 "HTTP requests by status",
                 "Requests a second. 401: wrong password. 429: too many. 5xx: a fault, see the daemon's log.",
                 "reqps",
-                10,
+                8,
                 bounds=(0, None),
             ),
             Query(
@@ -94,7 +94,7 @@ def http() -> list[Panel]:
                 "HTTP connections dropped",
                 "Closed because there were too many, or because one took too long. Steadily: find out who connects.",
                 "short",
-                6,
+                4,
                 bounds=(0, None),
             ),
             Query(
@@ -116,6 +116,20 @@ def http() -> list[Panel]:
                 runbook="FlowauditWebConfigInvalid",
             ),
             Query("flowaudit_web_config_last_reload_successful{$selector}", "{{instance}}"),
+        ),
+        number(
+            Face(
+                705,
+                "Configuration",
+                "Refused: the last reload found a mistake, or a key that needs a restart. What held before still holds; "
+                "the daemon's log and /status have the reason.",
+                "none",
+                4,
+                steps=((None, "red"), (1, "green")),
+                mappings=(word(1, "loaded", "green"), word(0, "refused", "red")),
+                runbook="FlowauditConfigInvalid",
+            ),
+            Query("flowaudit_config_last_reload_successful{$selector}", "{{instance}}"),
         ),
         number(
             Face(

@@ -139,7 +139,7 @@ STAGE = (
         "  > $threshold",
         "A stage takes longer than its interval.",
         "{{ $labels.instance }}: {{ $value | humanize }} starts of {{ $labels.task }} were skipped in the "
-        "last $window, because the previous run had not ended or no thread was free.",
+        "last $window, because the previous run had not ended or the process was paused.",
         ("severity",),
     ),
 )
@@ -233,6 +233,13 @@ ITSELF = (
         "A change of the web configuration file has no effect.",
         "{{ $labels.instance }}: the web configuration file was changed and cannot be used; the previous users, "
         "certificate and limits stay in use. The daemon's log has the reason. Next: flowaudit check",
+    ),
+    Alert(
+        "FlowauditConfigInvalid",
+        "flowaudit_config_last_reload_successful{$selector} == 0",
+        "A change of the configuration or of a query has no effect.",
+        "{{ $labels.instance }}: the last reload was refused; the previous configuration and queries stay in use. "
+        "The daemon's log and /status have the reason. Next: flowaudit check",
     ),
     *(
         Alert(

@@ -38,7 +38,7 @@ def run(
     from flowaudit import daemon
 
     app = app_of(ctx)
-    if (cycle := daemon.run(app, once=once, standby=standby)) is None:
+    if (cycle := daemon.run(app, once=once, standby=standby, load=lambda: app_of(ctx))) is None:
         return
     for failure in cycle.failures:
         say(f"failed {failure}")

@@ -162,7 +162,10 @@ class Policy(Section):
 
 
 class Schedule(Section):
-    """How often the daemon runs each of its stages."""
+    """How often the daemon runs each of its stages.
+
+    Runs that fail count for readiness after `recovery`; one without progress hangs after `longest_run`.
+    """
 
     discover: Interval = timedelta(minutes=5)
     collect: Interval = timedelta(minutes=1)
@@ -171,6 +174,8 @@ class Schedule(Section):
     deliver: Interval = timedelta(seconds=5)
     posture: Interval = timedelta(hours=1)
     maintain: Interval = timedelta(hours=1)
+    recovery: Duration = timedelta(minutes=5)
+    longest_run: Interval = timedelta(hours=1)
 
 
 class Detector(Section):

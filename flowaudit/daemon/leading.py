@@ -10,7 +10,7 @@ import structlog
 
 from flowaudit.errors import LakeError, LeaseLost, LeaseTaken
 from flowaudit.lake import Lake, Lease
-from flowaudit.model import LeaderReport
+from flowaudit.model import LeaderReport, LeaderStatus
 
 POLL = 2.0
 """Seconds between tries to take a lease that another daemon holds."""
@@ -60,11 +60,20 @@ class Leader:
             if wait(POLL):
                 return False
 
+    def use(self, lake: Lake) -> None:
+        """Lead through another object for the same lake from now on."""
+        lake.lease, self._lake = self._lake.lease, lake
+
     def unready(self) -> str:
         """Return why this daemon does not write, "" if it does."""
         if self.is_waiting:
             return f"standby: {self._waits_for} leads" if self._waits_for else "waits for the lease of the lake"
         return "" if self._lease.is_held else "the lease of the lake is not renewed: nothing is written"
+
+    def status(self) -> LeaderStatus:
+        """Return who leads."""
+        owner = self._waits_for if self.is_waiting else self._lease.owner
+        return LeaderStatus(owner, self._lease.generation, self._lease.is_held, self.is_waiting)
 
     def keep(self, lost: Callable[[], None]) -> None:
         """Renew the lease from now on; `lost` is called once another daemon has taken it."""

@@ -28,7 +28,6 @@ def configure(level: int = logging.INFO, stream: TextIO | None = None) -> None:
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)
     logging.getLogger("flowaudit").setLevel(level)
-    logging.getLogger("apscheduler").setLevel(logging.ERROR)  # what it warns of, the daemon's listener says and counts
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,

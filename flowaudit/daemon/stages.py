@@ -9,7 +9,7 @@ from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from functools import reduce
+from functools import partial, reduce
 from threading import Event
 from typing import Any, Protocol
 
@@ -37,6 +37,7 @@ from flowaudit.model import (
     FindingEvent,
     ObjectReport,
     Outcome,
+    Part,
     Visibility,
     Window,
 )
@@ -65,14 +66,19 @@ log = structlog.stdlib.get_logger("flowaudit.daemon")
 
 @dataclass(slots=True)
 class Run:
-    """One run of a stage, and what failed in it, a line each: counted and logged as it happens."""
+    """One run of a stage, and what failed in it, a line each: counted and logged as it happens.
+
+    A long run calls `moved` whenever a part of it is done: without that it counts as one that hangs.
+    """
 
     stage: str
     metrics: Metrics
     stop: Event
     once: bool = False
+    moved: Callable[[], None] = lambda: None
     failures: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    parts: dict[str, Part] = field(default_factory=dict)
 
     @contextmanager
     def caught(self, **where: str) -> Iterator[None]:
@@ -87,6 +93,11 @@ class Run:
         except Exception as error:  # a fault in one run must not end all later ones
             self.fail(error, f"{type(error).__name__}: {error} (a fault in flowaudit: see the log)")
             log.exception("job failed", job=self.stage, error=repr(error), **where)
+
+    def ended(self, part: str, error: str = "", newest: datetime | None = None) -> None:
+        """Note what became of a part of it: a source, or a detector."""
+        now = datetime.now(UTC)
+        self.parts[part] = Part(now, None if error else now, error, newest)
 
     def fail(self, error: BaseException, line: str) -> None:
         """Note a failure."""
@@ -138,7 +149,7 @@ class Collection:
     before = CollectReport()
 
     def __init__(self, app: App) -> None:
-        self._app, self._started = app, datetime.now(UTC)
+        self._app, self._started = app, time.monotonic()
         self._services = _services()
 
     def __call__(self, run: Run) -> CollectReport | None:
@@ -147,19 +158,28 @@ class Collection:
         for source, window in self._app.sources([], None, datetime.now(UTC)):
             if run.stop.is_set():
                 break
+            run.moved()
+            report, failed = CollectReport(), len(run.failures)
             with run.caught(source=source.uri):
-                workers = Workers(patient=True, stop=run.stop, on_batch=lambda done: run.metrics.record(self._in(done)))
+                workers = Workers(patient=True, stop=run.stop, on_batch=partial(self._count, run))
                 report = collect([(source, window)], self._app.lake, workers, self._app.atlas())
                 _log(source.uri, report)
                 reports.append(report)
+            run.ended(source.uri, next(iter(run.failures[failed:]), ""), report.last_record)
         # One source out of reach leaves the rest ready.
         return _together(reports) if reports else None
+
+    def _count(self, run: Run, done: Sequence[ObjectReport]) -> None:
+        """Count a batch that is in the lake."""
+        run.moved()
+        run.metrics.record(self._in(done))
 
     def _in(self, done: Sequence[ObjectReport]) -> CollectReport:
         """Return the report of a batch that is in the lake; delays are of objects that landed while this ran."""
         now = datetime.now(UTC)
+        started = now - timedelta(seconds=time.monotonic() - self._started)  # by the time of day as it is known now
         landed = [each.object.modified for each in done if each.outcome is Outcome.COLLECTED]
-        delays = tuple(max(0.0, (now - at).total_seconds()) for at in landed if at >= self._started)
+        delays = tuple(max(0.0, (now - at).total_seconds()) for at in landed if at >= started)
         report = reduce(CollectReport.plus, done, CollectReport())
         return replace(report, delays=delays, nat_bytes=_by_known(report.nat_bytes, self._services))
 
@@ -188,6 +208,8 @@ class Detection:
         for detector, message in done.failures.items():
             log.error("detector failed", detector=detector, error=message)
         run.failures += done.failures.values()
+        for detector in due:
+            run.ended(detector, done.failures.get(detector, ""))
         if done.events:
             log.info("findings changed", **done.events)
         report = self._with_open(done)

@@ -17,11 +17,13 @@ from starlette.types import ASGIApp
 
 from flowaudit.app import App
 from flowaudit.errors import FlowauditError
-from flowaudit.model import JobStatus
+from flowaudit.formats import json_text
+from flowaudit.model import DaemonStatus, JobStatus
 from flowaudit.web.api import Api
 from flowaudit.web.guard import AUTHENTICATED, Guard
 from flowaudit.web.pages import Pages
 from flowaudit.web.server import Server
+from flowaudit.web.status import document
 from flowaudit.web.threads import Threads
 from flowaudit.web.webconfig import WebConfigFile
 
@@ -48,6 +50,9 @@ class Daemon(Protocol):
     def jobs(self) -> Sequence[JobStatus]:
         """Return the state of each job, in the order of one cycle."""
 
+    def status(self) -> DaemonStatus:
+        """Return the state of all of it."""
+
 
 def site(
     app: App,
@@ -61,11 +66,12 @@ def site(
     `threads` are closed by who gives them, before the process ends.
     """
     threads = threads or Threads()
-    probes = _Probes(daemon, threads)
+    probes = _Probes(app, daemon, threads)
     routes = [
         Route("/metrics", probes.metrics),
         Route("/healthz", probes.healthz),
         Route("/readyz", probes.readyz),
+        Route("/status", probes.status),
         *Pages(app, daemon, threads).routes,
         *Api(app, threads).routes,
     ]
@@ -77,8 +83,8 @@ def site(
 class _Probes:
     """Pages for machines."""
 
-    def __init__(self, daemon: Daemon, threads: Threads) -> None:
-        self._daemon, self._threads = daemon, threads
+    def __init__(self, app: App, daemon: Daemon, threads: Threads) -> None:
+        self._app, self._daemon, self._threads = app, daemon, threads
         self._asked: asyncio.Future[str] | None = None
 
     async def metrics(self, request: Request) -> Response:
@@ -86,6 +92,10 @@ class _Probes:
         names = request.query_params.getlist("name[]")
         headers, body = await self._threads.quick(self._daemon.exposition, accept, encoding, names)
         return Response(body, headers=dict(headers))
+
+    async def status(self, _: Request) -> Response:
+        body = await self._threads.quick(lambda: document(self._app, self._daemon.status()))
+        return Response(json_text(body) + "\n", media_type="application/json")
 
     async def healthz(self, request: Request) -> Response:
         return _ok_or_why(request, self._daemon.unhealthy())

@@ -173,7 +173,9 @@ def _of_jobs(facts: Facts) -> Iterator[Reason]:
         yield Reason(f"{len(first)} jobs have not completed a run", f"{_listed(first)}: no run is complete yet.")
     for job in facts.jobs:
         late = max(LATE_RUNS * job.every, LATE)
-        if job.is_warning:
+        if job.late:
+            yield Reason(f"{job.name} is late", f"{job.name}: {job.late}.")
+        elif job.is_warning:
             yield Reason(f"the last {job.name} run had a warning", f"{job.name}: {job.error}")
         elif job.error:
             yield Reason(f"the last {job.name} run has a problem", f"{job.name}: {job.error}")

@@ -228,4 +228,4 @@ def test_help_needs_no_engine() -> None:
     """What is typed most, --help and completion, loads none of the heavy libraries."""
     probe = "import sys, flowaudit.cli; print(*{m.split('.')[0] for m in sys.modules})"
     loaded = set(subprocess.check_output([sys.executable, "-c", probe], text=True).split())
-    assert loaded.isdisjoint({"duckdb", "pyarrow", "deltalake", "boto3", "pydantic", "prompt_toolkit", "apscheduler"})
+    assert loaded.isdisjoint({"duckdb", "pyarrow", "deltalake", "boto3", "pydantic", "prompt_toolkit"})

@@ -13,9 +13,10 @@ from typing import Any
 
 from flowaudit.app import App
 from flowaudit.config import Config
-from flowaudit.daemon import Web
+from flowaudit.daemon.endpoints import Endpoints
 from flowaudit.daemon.jobs import Jobs
 from flowaudit.daemon.leading import Leader
+from flowaudit.daemon.schedule import Schedule
 from flowaudit.inventory import history
 from flowaudit.topology import Discovery, Interface, Network, Route, RouteTable, Subnet, Workload
 from flowaudit.web import Server, WebConfigFile, site
@@ -73,9 +74,10 @@ class Document(HTMLParser):
         return [each for each in self.elements if each[0] in tags]
 
 
-def web(app: App, jobs: Jobs) -> Web:
+def web(app: App, jobs: Jobs) -> Endpoints:
     """Return what the pages show of a daemon that does not lead yet."""
-    return Web(app, jobs, Leader(app.lake, app.lease(), lambda _: None))
+    schedule = Schedule([], lambda _: None, lambda *_: None)
+    return Endpoints(app, jobs, schedule, Leader(app.lake, app.lease(), lambda _: None))
 
 
 @dataclass

@@ -6,7 +6,7 @@ import http.client
 import ssl
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ import pytest
 from flowaudit.app import App
 from flowaudit.config import Config
 from flowaudit.errors import FlowauditError
-from flowaudit.model import JobStatus
+from flowaudit.model import ConfigStatus, DaemonStatus, JobStatus, LeaderStatus
 from flowaudit.web import Server, Threads, WebConfigFile, site
 
 
@@ -45,6 +45,11 @@ class Jobs:
     def jobs(self) -> Sequence[JobStatus]:
         """Return the states."""
         return self.statuses
+
+    def status(self) -> DaemonStatus:
+        """Return the state of all."""
+        since = datetime(2030, 1, 1, tzinfo=UTC)
+        return DaemonStatus(since, self.why_unhealthy, LeaderStatus(), ConfigStatus(), self.statuses)
 
 
 @dataclass

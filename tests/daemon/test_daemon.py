@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import http.client
 import io
 import json
 import os
@@ -11,18 +9,15 @@ import re
 import resource
 import signal
 import socket
-import subprocess
-import sys
 import textwrap
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property, partial
 from pathlib import Path
-from queue import SimpleQueue
 from threading import Event
 from types import SimpleNamespace
 from typing import Any
@@ -30,9 +25,7 @@ from typing import Any
 import bcrypt
 import pytest
 import structlog
-from apscheduler.events import EVENT_JOB_EXECUTED, JobEvent
 
-from flowaudit import daemon as daemon_room
 from flowaudit.app import App
 from flowaudit.collect import collect
 from flowaudit.config import Config
@@ -46,113 +39,16 @@ from flowaudit.model import Visibility, Window
 from flowaudit.sources.local import LocalSource
 from flowaudit.topology import Discovery, FlowLog, Interface, Network, Workload
 from tests import flowlogs
+from tests.running import PATIENCE, Running
 from tests.scenario.cloud import client, serving
 
 LEAK = "internet-egress-bypasses-nat"
-PATIENCE = 30
-"""Seconds until a test gives up waiting for what is to happen; none of it takes nearly as long."""
 
 
 def app(tmp_path: Path, *sources: Path, **sections: Any) -> App:
     """An application over local sources, with its lake under `tmp_path`."""
     places = [{"type": "local", "uri": str(source)} for source in sources]
     return App(Config.model_validate({"lake": {"uri": str(tmp_path / "lake")}, "sources": places, **sections}))
-
-
-@dataclass
-class Running:
-    """A daemon in a process of its own."""
-
-    process: subprocess.Popen[str]
-    log: Path
-
-    def events(self) -> list[dict[str, Any]]:
-        """Every line that it has logged."""
-        return [json.loads(line) for line in self.log.read_text().splitlines(keepends=True) if line.endswith("\n")]
-
-    def get(self, page: str, auth: str = "") -> tuple[int, str]:
-        """Status and text of a page."""
-        connection = http.client.HTTPConnection("127.0.0.1", self._port(), timeout=10)
-        headers = {"Authorization": "Basic " + base64.b64encode(auth.encode()).decode()} if auth else {}
-        connection.request("GET", page, headers=headers)
-        answer = connection.getresponse()
-        text = answer.read().decode()
-        connection.close()
-        return answer.status, text
-
-    def metric(self, sample: str, prefix: str = "flowaudit_") -> float:
-        """The value of one sample of `/metrics`, with its labels as they stand there."""
-        (value,) = re.findall(rf"^{prefix}{re.escape(sample)} (\S+)$", self.get("/metrics")[1], re.MULTILINE)
-        return float(value)
-
-    def _port(self) -> int:
-        (started,) = [event for event in self.events() if event["event"] == "started"]
-        return int(re.findall(r":(\d+)/$", started["url"])[0])
-
-    def until(self, condition: Callable[[], bool]) -> None:
-        """Wait until something holds; fail if the daemon ends before."""
-        deadline = time.monotonic() + PATIENCE
-        while time.monotonic() < deadline and self.process.poll() is None:
-            if condition():
-                return
-            time.sleep(0.02)
-        pytest.fail(f"in vain: {self.log.read_text()}")
-
-    def started(self) -> None:
-        """Wait until it serves."""
-        self.until(lambda: any(event["event"] == "started" for event in self.events()))
-
-    def end(self, number: signal.Signals = signal.SIGTERM) -> int:
-        """Send a signal and return the exit code; at most the ten seconds later that a stop may take."""
-        self.process.send_signal(number)
-        return self.process.wait(10)
-
-
-@pytest.fixture
-def start(tmp_path: Path) -> Iterator[Callable[..., Running]]:
-    """Start programs that are ended at the latest with the test."""
-    running: list[subprocess.Popen[str]] = []
-    log = tmp_path / "stderr"
-
-    def started(*arguments: str) -> Running:
-        with log.open("w") as stderr:
-            process = subprocess.Popen(
-                [sys.executable, *arguments],
-                stdout=subprocess.PIPE,
-                stderr=stderr,
-                text=True,
-                env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])},
-            )
-        running.append(process)
-        return Running(process, log)
-
-    yield started
-    for process in running:
-        process.kill()
-        process.communicate()
-
-
-@pytest.fixture
-def configured(tmp_path: Path) -> Callable[..., list[str]]:
-    """Write a configuration and return the arguments of `flowaudit run` with it."""
-
-    def arguments(*sources: Path, more: str = "") -> list[str]:
-        places = "".join(f'[[sources]]\ntype = "local"\nuri = "{source}"\n' for source in sources)
-        file = tmp_path / "flowaudit.toml"
-        file.write_text(
-            f'[lake]\nuri = "{tmp_path / "lake"}"\n{places}'
-            f'[http]\nlisten = "127.0.0.1:0"\n[schedule]\ncollect = "1s"\ndetect = "1s"\n{more}'
-        )
-        return ["-m", "flowaudit", "--config", str(file), "run"]
-
-    return arguments
-
-
-@pytest.fixture
-def logs(tmp_path: Path) -> Path:
-    """A folder with one log object: a leak of two records and a minute of silence."""
-    flowlogs.write(tmp_path / "logs" / "one.log.gz", flowlogs.egress(0), flowlogs.egress(1), flowlogs.nodata(2))
-    return tmp_path / "logs"
 
 
 class TestProcess:
@@ -273,13 +169,13 @@ class TestProcess:
         assert collect([(LocalSource(str(logs)), None)], lake).kept == lake.dataset("flows").count_rows() == 600_000
 
     def test_a_read_that_hangs_does_not_keep_it(self, start: Callable[..., Running], tmp_path: Path) -> None:
-        """It is alive but not ready, counts the starts it leaves out, and ends by force once the grace is over."""
+        """Health names the job once it has run for too long, and it ends by force once the grace is over."""
         script = tmp_path / "hang.py"
         script.write_text(textwrap.dedent(HANGING.format(lake=tmp_path / "lake")))
         daemon = start(str(script))
         daemon.started()
-        daemon.until(lambda: daemon.metric('task_overlapped_total{task="collect"}') >= 1)
-        assert daemon.get("/healthz")[0] == 200
+        daemon.until(lambda: daemon.get("/healthz")[0] == 503)
+        assert daemon.get("/healthz")[1].startswith("collect: a run hangs: it began ")
         assert daemon.get("/readyz") == (503, "no collect has succeeded yet\n")
         assert daemon.end() == 3
         assert daemon.events()[-1]["event"] == "stop forced"
@@ -302,7 +198,7 @@ HANGING = """
 
     daemon.GRACE = 0.5
     source = {{"type": "local", "uri": "nowhere"}}
-    config = {{"lake": {{"uri": "{lake}"}}, "sources": [source], "schedule": {{"collect": "1s"}}}}
+    config = {{"lake": {{"uri": "{lake}"}}, "sources": [source], "schedule": {{"collect": "1s", "longest_run": "4s"}}}}
     daemon.run(Only(Config.model_validate(config | {{"http": {{"listen": "127.0.0.1:0"}}}})))
 """
 
@@ -723,35 +619,6 @@ class TestDiscovery:
         assert sample("flowaudit_discover_failures_total", {"kind": "lake"}) == 1
         assert sample("flowaudit_detector_visibility", {"detector": LEAK, "visibility": "none"}) == 1
 
-    def test_the_first_collect_waits_for_it_but_not_for_ever(self, tmp_path: Path, logs: Path) -> None:
-        """Its first turn is when the first discovery has ended, or after a while; detect's is when collect has."""
-        daemon = Daemon(app(tmp_path, logs))
-        arrived: SimpleQueue[str] = SimpleQueue()
-        scheduler = daemon._schedule(arrived)
-        scheduler.start(paused=True)
-        try:
-
-            def waits(job: str) -> float | None:
-                turn = scheduler.get_job(job).next_run_time
-                return (turn - datetime.now(UTC)).total_seconds() if turn else None
-
-            assert waits("discover") == pytest.approx(0, abs=30)
-            assert waits("collect") == pytest.approx(stages.PATIENCE.total_seconds(), abs=30)
-            assert waits("detect") == pytest.approx(stages.PATIENCE.total_seconds(), abs=30)
-            assert waits("deliver") == pytest.approx(0, abs=30)
-            for ended, followers in (("discover", ["collect"]), ("collect", ["detect", "coverage"])):
-                daemon._heard(JobEvent(EVENT_JOB_EXECUTED, ended, "default"), arrived)
-                assert arrived.get(timeout=PATIENCE) == ended
-                assert daemon_room.FOLLOWERS[ended] == followers
-                for follower in followers:
-                    daemon._wake(scheduler, follower)
-                    assert waits(follower) == pytest.approx(0, abs=30)
-            scheduler.modify_job("collect", next_run_time=datetime.now(UTC) + timedelta(hours=1))
-            daemon._wake(scheduler, "collect")
-            assert waits("collect") == pytest.approx(3600, abs=30)
-        finally:
-            scheduler.shutdown()
-
 
 class TestWeb:
     """The HTTP endpoints of a daemon."""
@@ -800,20 +667,6 @@ class TestWeb:
     @staticmethod
     def _has_collected(daemon: Running, objects: int) -> bool:
         return daemon.metric("collect_objects_total") == objects
-
-    def test_health_fails_with_the_scheduler(self, tmp_path: Path, logs: Path) -> None:
-        """A process whose scheduler has ended should be restarted."""
-        daemon = Daemon(app(tmp_path, logs))
-        daemon._leader.take(standby=False, wait=lambda _: False)
-        scheduler = daemon._schedule(SimpleQueue())
-        server = daemon._web.server(scheduler)
-        try:
-            assert daemon._web.unhealthy() == "the scheduler has ended"
-            scheduler.start()
-            assert daemon._web.unhealthy() == ""
-        finally:
-            scheduler.shutdown()
-            server.close()
 
     def test_the_web_configuration_is_used_and_read_again(
         self, start: Callable[..., Running], configured: Callable[..., list[str]], logs: Path, tmp_path: Path
