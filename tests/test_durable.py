@@ -194,6 +194,16 @@ def test_tables_of_different_times_are_named_and_not_worked_on(lake: Lake, tmp_p
         collect([(source, None)], lake)
 
 
+def test_a_lake_that_vanishes_is_an_error(lake: Lake, tmp_path: Path) -> None:
+    """Its disk is no longer mounted: no new lake is made in its place by whoever has seen it."""
+    Path(lake.uri).rename(tmp_path / "elsewhere")
+    with pytest.raises(LakeError, match="is gone: is its disk mounted"):
+        collect([(LocalSource(str(tmp_path / "logs")), None)], lake)
+    assert not Path(lake.uri).exists()
+    (tmp_path / "elsewhere").rename(lake.uri)
+    assert collect([(LocalSource(str(tmp_path / "logs")), None)], lake).objects == 0
+
+
 # --- backup and restore -----------------------------------------------------------------------------------------------
 
 

@@ -67,6 +67,7 @@ class Lake:
         self.is_local = "://" not in uri
         self.uri = str(Path(uri).expanduser().absolute()) if self.is_local else uri.rstrip("/")
         self.storage_options = dict(storage_options or {})
+        self._is_known = False
         self.lease: Lease | None = None
         """What this process leads by, if it does: each commit carries its generation."""
 
@@ -79,7 +80,9 @@ class Lake:
         self.lease = lease
 
     def create(self) -> None:
-        """Make the tables that are missing; raises LakeError."""
+        """Make the tables that are missing; raises LakeError, also where there was a lake before, and it is gone."""
+        if self._is_known and not self.exists():
+            raise LakeError(f"the lake at {self.uri} is gone: is its disk mounted? No new one is made while this runs")
         with self.explained("cannot be created"):
             for name, table in sorted(TABLES.items(), key=lambda each: each[0] == "flows"):  # a lake is known by it
                 if not self._exists(name):
@@ -94,6 +97,7 @@ class Lake:
                     if self.is_local:
                         folder = Path(self.address(name))
                         sync(folder / LOG / f"{0:020}.json", folder.parent.parent)
+        self._is_known = True
 
     def verify(self) -> None:
         """Raise LakeError where tables are of different times, as after a backup that is not one: by their numbers."""
@@ -104,7 +108,9 @@ class Lake:
     def exists(self) -> bool:
         """Tell whether there is a lake at all."""
         with self.explained(UNREADABLE):
-            return self._exists("flows")
+            there = self._exists("flows")
+        self._is_known |= there
+        return there
 
     def missing(self) -> LakeError:
         """Return what to raise where a lake is needed and there is none."""
