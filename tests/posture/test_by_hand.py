@@ -385,7 +385,7 @@ def test_what_cloudformation_cannot_do_is_found() -> None:
     """Right after the deployment the default security group has its rules: the only failure, with what to do."""
     (result,) = fresh().wrong()
     assert (result.check, result.found) == ("default-security-group", "outbound to 0.0.0.0/0: all traffic")
-    assert "revoke them by hand" in result.why
+    assert "flowaudit setup apply removes them" in result.why
 
 
 def test_file_options_are_compared() -> None:
