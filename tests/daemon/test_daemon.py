@@ -32,7 +32,8 @@ from flowaudit.config import Config
 from flowaudit.coverage import State
 from flowaudit.daemon import Daemon, configure, run, stages
 from flowaudit.daemon.jobs import Jobs
-from flowaudit.daemon.stages import Covering, Run
+from flowaudit.daemon.runs import Run
+from flowaudit.daemon.stages import Covering
 from flowaudit.errors import ConfigError, Stopped
 from flowaudit.inventory import history
 from flowaudit.model import Visibility, Window
