@@ -43,6 +43,8 @@ __all__ = [
 ]
 
 UNREADABLE = "cannot be read"
+CHECKPOINT_EVERY = 20
+"""Commits from checkpoint to checkpoint of a table: a reader reads those since the last, in a folder a thread each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +89,7 @@ class Lake:
                         mode="ignore",
                         partition_by=list(table.partition_by),
                         name=name,
+                        configuration={"delta.checkpointInterval": str(CHECKPOINT_EVERY)},
                         storage_options=self.storage_options,
                     )
 

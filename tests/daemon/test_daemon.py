@@ -324,6 +324,19 @@ class Held(App):
 class TestJobs:
     """Single runs of the stages."""
 
+    def test_checkpoints_bound_what_a_collect_reads_of_the_log(self, tmp_path: Path) -> None:
+        """Every 20 commits, by the collect itself: else threads and memory grow with each collect of a long life."""
+        logs = tmp_path / "logs"
+        jobs = Jobs(app(tmp_path, logs), Event())
+        for number in range(21):
+            flowlogs.write(logs / f"{number}.log.gz", flowlogs.egress(number))
+            assert jobs.run("collect")[1].failures == []
+        for table in ("flows", "objects"):
+            log = tmp_path / "lake" / table / "_delta_log"
+            newest = max(int(file.stem) for file in log.glob("*.json"))
+            checkpointed = max(int(file.name.partition(".")[0]) for file in log.glob("*.checkpoint.parquet"))
+            assert newest - checkpointed < 20 <= newest
+
     def test_a_fault_of_our_own_ends_nothing(self, tmp_path: Path, capfd: Any) -> None:
         """What nobody foresaw is counted as unexpected and logged in one line, with its traceback."""
         configure()
