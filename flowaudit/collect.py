@@ -128,7 +128,8 @@ def _is_wanted(listed: Listed, known: Known | None, workers: Workers) -> bool:
     if known.outcome == Outcome.COLLECTED or (known.outcome == Outcome.SKIPPED and source.declared is None):
         return False  # what was skipped is worth another look once a format is declared
     rest = min(LONGEST_REST, timedelta(minutes=2 ** min(known.attempts - 1, 16)))
-    return not workers.patient or datetime.now(UTC) - known.at >= rest
+    rested = datetime.now(UTC) - known.at
+    return not workers.patient or rested >= rest or rested < timedelta()  # below: the clock was set back
 
 
 def _split(listed: Iterable[Listed], most_bytes: int, most_objects: int) -> Iterator[list[Listed]]:

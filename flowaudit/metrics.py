@@ -73,7 +73,9 @@ class Metrics:
         self._successes: dict[str, Gauge] = {}
         for stage in stages:
             self._set_up(stage)
-        self._missed = self._counter("task_missed", "Starts of a stage left out while the process was paused.", task=stages)
+        self._missed = self._counter(
+            "task_missed", "Starts of a stage left out while the process was paused.", task=stages
+        )
         self._overlapped = self._counter(
             "task_overlapped", "Starts of a stage left out while it still ran.", task=stages
         )

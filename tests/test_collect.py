@@ -135,6 +135,8 @@ def test_a_failing_object_is_tried_again_with_growing_patience(
     assert [row["attempts"] for row in _ledger(lake)] == [1, 2]
     monkeypatch.setattr(loop, "datetime", _Later(timedelta(minutes=2)))
     assert _collect(logs, lake, patient=True).failed == 1
+    monkeypatch.setattr(loop, "datetime", _Later(-timedelta(days=365)))  # the clock was set back: it waits no year
+    assert _collect(logs, lake, patient=True).failed == 1
 
 
 class _Later:

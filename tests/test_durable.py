@@ -55,13 +55,15 @@ class PowerCut(BaseException):
 class Disk:
     """What of a folder is on the disk: contents since they were synced, names since their folder was.
 
-    A name that is on the disk, and whose content is not, is an empty file: the worst that a file system may do.
+    A name that is on the disk, and whose content is not, is an empty file: the worst that a file system may do. A file
+    that was renamed over another is another one (`st_ino`) until its folder was synced.
     """
 
     root: Path
     copy: Path
     left: int
-    contents: dict[Path, bytes] = field(default_factory=dict)
+    contents: dict[int, bytes] = field(default_factory=dict)
+    names: dict[Path, int] = field(default_factory=dict)
     syncs: int = 0
 
     def fsync(self, handle: int) -> None:
@@ -73,9 +75,10 @@ class Disk:
         if path.is_dir():
             self._entries(path)
         else:
-            self.contents[path] = path.read_bytes()
-            if self._at(path).exists():
-                self._at(path).write_bytes(self.contents[path])
+            file = os.fstat(handle).st_ino
+            self.contents[file] = path.read_bytes()
+            if self.names.get(path) == file:
+                self._at(path).write_bytes(self.contents[file])
 
     def _entries(self, folder: Path) -> None:
         if self.root not in (folder, *folder.parents):
@@ -86,7 +89,8 @@ class Disk:
             if each.is_dir():
                 self._at(each).mkdir(exist_ok=True)
             else:
-                self._at(each).write_bytes(self.contents.get(each, b""))
+                self.names[each] = each.stat().st_ino
+                self._at(each).write_bytes(self.contents.get(self.names[each], b""))
         for gone in self._at(folder).iterdir():
             if gone.name not in names and gone.is_file():
                 gone.unlink()
@@ -105,6 +109,7 @@ def cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[int], Disk
         found = Disk(place / "root", place / "copy", after)
         with monkeypatch.context() as patch:
             patch.setattr(os, "fsync", found.fsync)
+            patch.setattr("flowaudit.lake.CHECKPOINT_EVERY", 2)
             try:
                 for number in range(1, OBJECTS + 1):
                     write(tmp_path / f"logs-{after}", number)

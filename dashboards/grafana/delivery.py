@@ -121,7 +121,7 @@ def http() -> list[Panel]:
             Face(
                 705,
                 "Configuration",
-                "Refused: the last reload found a mistake, or a key that needs a restart. What held before still holds; "
+                "Refused: the last reload found a mistake, or a key that needs a restart. What held before holds; "
                 "the daemon's log and /status have the reason.",
                 "none",
                 4,

@@ -14,7 +14,8 @@ from flowaudit.app import App
 from flowaudit.daemon.jobs import Jobs
 from flowaudit.daemon.leading import Leader
 from flowaudit.daemon.schedule import Schedule
-from flowaudit.model import ConfigStatus, DaemonStatus, JobStatus, WebReport
+from flowaudit.model import WebReport
+from flowaudit.states import ConfigStatus, DaemonStatus, JobStatus
 from flowaudit.web import Server, Threads, WebConfigFile, site
 
 

@@ -14,11 +14,13 @@ from typing import Any
 
 from flowaudit import __version__
 from flowaudit.app import App
+from flowaudit.daemon.runs import Run
 from flowaudit.daemon.schedule import span
-from flowaudit.daemon.stages import STAGES, Run, Work, labels
+from flowaudit.daemon.stages import STAGES, Work, labels
 from flowaudit.errors import FlowauditError
 from flowaudit.metrics import Labels, Metrics
-from flowaudit.model import ConfigReport, JobStatus, LeaderReport, Part, WebReport
+from flowaudit.model import ConfigReport, LeaderReport, WebReport
+from flowaudit.states import JobStatus, Part
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,8 @@ import structlog
 
 from flowaudit.errors import LakeError, LeaseLost, LeaseTaken
 from flowaudit.lake import Lake, Lease
-from flowaudit.model import LeaderReport, LeaderStatus
+from flowaudit.model import LeaderReport
+from flowaudit.states import LeaderStatus
 
 POLL = 2.0
 """Seconds between tries to take a lease that another daemon holds."""

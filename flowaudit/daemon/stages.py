@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial, reduce
-from threading import Event
 from typing import Any, Protocol
 
 import structlog
@@ -19,15 +17,16 @@ from flowaudit import ipranges, paths, sql
 from flowaudit.app import App
 from flowaudit.collect import Workers, collect
 from flowaudit.coverage import State, coverage
+from flowaudit.daemon.runs import Run
 from flowaudit.deliver import Deliverer
 from flowaudit.detect import detect
 from flowaudit.discover import discover
 from flowaudit.doctor import capabilities
-from flowaudit.errors import FlowauditError, LakeError, Stopped
+from flowaudit.errors import FlowauditError, LakeError
 from flowaudit.inventory.asking import REASONS
 from flowaudit.inventory.workloads.kinds import KINDS
 from flowaudit.maintain import MaintainReport, maintain
-from flowaudit.metrics import Labels, Metrics
+from flowaudit.metrics import Labels
 from flowaudit.model import (
     CollectReport,
     CoverageReport,
@@ -37,7 +36,6 @@ from flowaudit.model import (
     FindingEvent,
     ObjectReport,
     Outcome,
-    Part,
     Visibility,
     Window,
 )
@@ -62,47 +60,6 @@ PATIENCE = timedelta(minutes=2)
 """How long the first run of a stage waits for the first run of the one before it to end."""
 
 log = structlog.stdlib.get_logger("flowaudit.daemon")
-
-
-@dataclass(slots=True)
-class Run:
-    """One run of a stage, and what failed in it, a line each: counted and logged as it happens.
-
-    A long run calls `moved` whenever a part of it is done: without that it counts as one that hangs.
-    """
-
-    stage: str
-    metrics: Metrics
-    stop: Event
-    once: bool = False
-    moved: Callable[[], None] = lambda: None
-    failures: list[str] = field(default_factory=list)
-    warnings: list[str] = field(default_factory=list)
-    parts: dict[str, Part] = field(default_factory=dict)
-
-    @contextmanager
-    def caught(self, **where: str) -> Iterator[None]:
-        """Let nothing out but what ends the process; a stop is no failure."""
-        try:
-            yield
-        except Stopped:
-            pass
-        except FlowauditError as error:
-            self.fail(error, str(error))
-            log.error("job failed", job=self.stage, error=str(error), **where)  # noqa: TRY400  the message has everything
-        except Exception as error:  # a fault in one run must not end all later ones
-            self.fail(error, f"{type(error).__name__}: {error} (a fault in flowaudit: see the log)")
-            log.exception("job failed", job=self.stage, error=repr(error), **where)
-
-    def ended(self, part: str, error: str = "", newest: datetime | None = None) -> None:
-        """Note what became of a part of it: a source, or a detector."""
-        now = datetime.now(UTC)
-        self.parts[part] = Part(now, None if error else now, error, newest)
-
-    def fail(self, error: BaseException, line: str) -> None:
-        """Note a failure."""
-        self.failures.append(line)
-        self.metrics.failed(self.stage, error)
 
 
 class Work(Protocol):

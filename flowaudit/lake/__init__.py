@@ -45,6 +45,8 @@ __all__ = [
 ]
 
 UNREADABLE = "cannot be read"
+CHECKPOINT_EVERY = 20
+"""Commits from checkpoint to checkpoint of a table: a reader reads those since the last, in a folder a thread each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,11 +94,12 @@ class Lake:
                         mode="ignore",
                         partition_by=list(table.partition_by),
                         name=name,
+                        configuration={"delta.checkpointInterval": str(CHECKPOINT_EVERY)},
                         storage_options=self.storage_options,
                     )
                     if self.is_local:
                         folder = Path(self.address(name))
-                        sync(folder / LOG / f"{0:020}.json", folder.parent.parent)
+                        sync(folder.parent.parent, folder / LOG / f"{0:020}.json")
         self._is_known = True
 
     def verify(self) -> None:

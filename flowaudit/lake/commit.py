@@ -70,9 +70,11 @@ def _sync(table: DeltaTable, before: int) -> None:
     if "://" in uri:
         return
     log, version = Path(unquote(uri)) / LOG, before + 1
+    written = [log / "_last_checkpoint"]
     while (file := log / f"{version:020}.json").exists():
-        sync(file, log)
+        written += [file, log / f"{version:020}.checkpoint.parquet"]
         version += 1
+    sync(log, *(file for file in written if file.exists()))
 
 
 def number(table: DeltaTable, application: str) -> int:

@@ -6,10 +6,14 @@ import os
 from pathlib import Path
 
 
-def sync(file: Path, root: Path) -> None:
-    """Write a file, and the entries of the folders that lead to it from `root`, through to the disk; raises OSError."""
-    _sync(file)
-    folder = file.parent
+def sync(root: Path, *files: Path) -> None:
+    """Write files of one folder, and then the entries of the folders that lead to it from `root`, through to the disk.
+
+    Contents first: an entry without its content would be an empty file. Raises OSError.
+    """
+    for file in files:
+        _sync(file)
+    folder = files[0].parent
     while True:
         _sync(folder)
         if folder in (root, folder.parent):

@@ -76,7 +76,7 @@ class TableFiles:
         self._open = {}
         if self._root is not None:
             for file in files:
-                sync(self._root / file.path, self._root)
+                sync(self._root, self._root / file.path)
         return files
 
     def discard(self) -> None:

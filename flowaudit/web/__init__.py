@@ -18,7 +18,7 @@ from starlette.types import ASGIApp
 from flowaudit.app import App
 from flowaudit.errors import FlowauditError
 from flowaudit.formats import json_text
-from flowaudit.model import DaemonStatus, JobStatus
+from flowaudit.states import DaemonStatus, JobStatus
 from flowaudit.web.api import Api
 from flowaudit.web.guard import AUTHENTICATED, Guard
 from flowaudit.web.pages import Pages

@@ -16,7 +16,8 @@ from flowaudit.app import App
 from flowaudit.doctor import capabilities
 from flowaudit.errors import FlowauditError
 from flowaudit.lake import Size
-from flowaudit.model import Capability, JobStatus
+from flowaudit.model import Capability
+from flowaudit.states import JobStatus
 from flowaudit.web import verdict
 from flowaudit.web.labels import STATES
 from flowaudit.web.listing import Findings, Listing

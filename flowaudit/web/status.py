@@ -10,7 +10,8 @@ from typing import Any
 from flowaudit import __version__
 from flowaudit.app import App
 from flowaudit.formats import plain
-from flowaudit.model import CoverageReport, DaemonStatus, DeliverReport, DetectReport, JobStatus, Part
+from flowaudit.model import CoverageReport, DeliverReport, DetectReport
+from flowaudit.states import DaemonStatus, JobStatus, Part
 
 Row = dict[str, Any]
 

@@ -9,8 +9,9 @@ from enum import StrEnum
 
 from flowaudit.coverage import STALE, Coverage, percent, share
 from flowaudit.coverage import State as Minute
-from flowaudit.model import Capability, JobStatus, Severity, Visibility
+from flowaudit.model import Capability, Severity, Visibility
 from flowaudit.sentences import ago, count
+from flowaudit.states import JobStatus
 
 FINDINGS, COVERAGE, DETECTORS, SOURCES = "findings", "coverage", "detectors", "sources"
 """Parts of the facts that may not be known."""

@@ -32,7 +32,8 @@ from flowaudit.config import Config
 from flowaudit.coverage import State
 from flowaudit.daemon import Daemon, configure, run, stages
 from flowaudit.daemon.jobs import Jobs
-from flowaudit.daemon.stages import Covering, Run
+from flowaudit.daemon.runs import Run
+from flowaudit.daemon.stages import Covering
 from flowaudit.errors import ConfigError, Stopped
 from flowaudit.inventory import history
 from flowaudit.model import Visibility, Window
@@ -322,6 +323,19 @@ class Held(App):
 
 class TestJobs:
     """Single runs of the stages."""
+
+    def test_checkpoints_bound_what_a_collect_reads_of_the_log(self, tmp_path: Path) -> None:
+        """Every 20 commits, by the collect itself: else threads and memory grow with each collect of a long life."""
+        logs = tmp_path / "logs"
+        jobs = Jobs(app(tmp_path, logs), Event())
+        for number in range(21):
+            flowlogs.write(logs / f"{number}.log.gz", flowlogs.egress(number))
+            assert jobs.run("collect")[1].failures == []
+        for table in ("flows", "objects"):
+            log = tmp_path / "lake" / table / "_delta_log"
+            newest = max(int(file.stem) for file in log.glob("*.json"))
+            checkpointed = max(int(file.name.partition(".")[0]) for file in log.glob("*.checkpoint.parquet"))
+            assert newest - checkpointed < 20 <= newest
 
     def test_a_fault_of_our_own_ends_nothing(self, tmp_path: Path, capfd: Any) -> None:
         """What nobody foresaw is counted as unexpected and logged in one line, with its traceback."""

@@ -15,7 +15,7 @@ import pytest
 from flowaudit.app import App
 from flowaudit.config import Config
 from flowaudit.errors import FlowauditError
-from flowaudit.model import ConfigStatus, DaemonStatus, JobStatus, LeaderStatus
+from flowaudit.states import ConfigStatus, DaemonStatus, JobStatus, LeaderStatus
 from flowaudit.web import Server, Threads, WebConfigFile, site
 
 

@@ -7,7 +7,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from flowaudit.model import Capability, JobStatus, Visibility
+from flowaudit.model import Capability, Visibility
+from flowaudit.states import JobStatus
 from flowaudit.web.verdict import Covered, Facts, State, verdict
 
 NOW = datetime(2026, 5, 4, 12, tzinfo=UTC)
