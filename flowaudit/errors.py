@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
+import re
+
+_PASSWORD = re.compile(r"(?<=://)[^/\s@]+@")
+
+
+def without_password(text: str) -> str:
+    """Return a text whose URLs have no user and password: SDKs name the endpoint that they could not reach."""
+    return _PASSWORD.sub("", text)
+
 
 class FlowauditError(Exception):
-    """A failure whose message says what, where and what to do."""
+    """A failure whose message says what, where and what to do, and never a password of an endpoint."""
 
     exit_code = 3
+
+    def __str__(self) -> str:
+        """Return the message."""
+        return without_password(super().__str__())
 
 
 class ConfigError(FlowauditError):

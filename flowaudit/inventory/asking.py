@@ -13,7 +13,7 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 from botocore.parsers import ResponseParserError
 
-from flowaudit.errors import Stopped
+from flowaudit.errors import Stopped, without_password
 from flowaudit.topology import Gap
 
 SIDE_BY_SIDE = 8
@@ -139,7 +139,7 @@ class Asker:
                 service=service,
                 operation=operation,
                 reason=reason,
-                message=shorten(_FLEETING.sub(" ", message), SAID, placeholder=" …"),
+                message=shorten(without_password(_FLEETING.sub(" ", message)), SAID, placeholder=" …"),
                 transient=reason in ("throttled", "unreachable", "failed"),
             )
 
