@@ -49,7 +49,7 @@ def test_the_whole_document(
     assert datetime.now(UTC) - datetime.fromisoformat(body["since"]) < timedelta(minutes=2)
     assert {"generation": 1, "leads": True, "standby": False}.items() <= body["leader"].items()
     jobs = {job["name"]: job for job in body["jobs"]}
-    assert list(jobs) == ["discover", "collect", "detect", "deliver", "coverage"]
+    assert list(jobs) == ["discover", "collect", "detect", "deliver", "coverage", "maintain"]
     assert (jobs["detect"]["every_seconds"], jobs["detect"]["error"], jobs["detect"]["late"]) == (1, "", "")
     assert jobs["detect"]["last_success"] == jobs["detect"]["last_end"]
     assert datetime.fromisoformat(jobs["coverage"]["next_run"]) > datetime.fromisoformat(jobs["coverage"]["last_end"])
@@ -135,5 +135,5 @@ def test_a_late_job_is_named_by_all_three(only: App) -> None:
     assert (shown.unhealthy(), shown.unready()) == ("", "")
     now[0] = 181
     assert shown.unhealthy() == shown.unready() == "collect: no run for 3 min"
-    assert [job["late"] for job in document(only, shown.status())["jobs"]] == ["", "no run for 3 min", "", "", ""]
+    assert [job["late"] for job in document(only, shown.status())["jobs"]] == ["", "no run for 3 min", "", "", "", ""]
     assert document(only, shown.status())["healthy"] is False

@@ -54,7 +54,7 @@ class TestLakes:
         box.taken.clear()
         shutil.rmtree(log.lake.uri)
         here.run(Stop())
-        log.lake.create()
+        Lake(log.lake.uri).create()  # by another process: this one knows that there was a lake
         happen(log, "a-1:opened", at=NOW + timedelta(days=1))
         here.run(Stop(), until_done=True)
         happen(log, "b-1:opened", at=NOW + timedelta(days=1))
@@ -87,7 +87,7 @@ class TestLakes:
         here = deliverer(log, box)
         here.run(Stop())
         shutil.rmtree(log.lake.uri)
-        log.lake.create()
+        Lake(log.lake.uri).create()  # by another process: this one knows that there was a lake
         happen(log, "c-1:opened")
         hang.set()
         here.run(Stop())
