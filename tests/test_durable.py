@@ -36,8 +36,10 @@ def rows(lake: Lake) -> Counter[str]:
 
 @pytest.fixture
 def lake(tmp_path: Path) -> Lake:
-    """A lake of some batches."""
+    """A lake of some batches, and of a line that could not be read: its table has no days."""
     made = Lake(str(tmp_path / "lake"))
+    (tmp_path / "logs").mkdir()
+    (tmp_path / "logs" / "bad.log").write_text("version account-id interface-id\nno record\n")
     for number in range(1, OBJECTS + 1):
         write(tmp_path / "logs", number)
         collect([(LocalSource(str(tmp_path / "logs")), None)], made)
@@ -218,6 +220,8 @@ def test_a_backup_restored_is_the_same_lake(lake: Lake, tmp_path: Path) -> None:
     again = Lake(str(tmp_path / "again"))
     restore(again, tmp_path / "backup")
     assert rows(again) == rows(lake)
+    assert again.sizes() == lake.sizes()
+    assert again.sizes()["quarantine"].rows
     assert again.last_batch() == lake.last_batch()
     write(tmp_path / "logs", OBJECTS + 1)
     assert collect([(LocalSource(str(tmp_path / "logs")), None)], again).objects == 1

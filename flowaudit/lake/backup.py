@@ -57,7 +57,8 @@ def restore(lake: Lake, folder: Path) -> dict[str, int]:
         raise LakeError(f"{folder} is no whole backup: {wrong[0]}")
     counts = {}
     for name in _in_order():  # `flows`, by which a lake is known, comes last
-        counts[name] = _copy_all(saved.filesystem(name), lake.filesystem(name))
+        with lake.explained("cannot be restored"):
+            counts[name] = _copy_all(saved.filesystem(name), lake.filesystem(name))
     if wrong := list(problems(lake)):
         raise LakeError(f"the lake at {lake.uri} is not whole after it was restored: {wrong[0]}")
     return counts
@@ -126,6 +127,7 @@ def _copy(source: pa_fs.FileSystem, path: str, target: Path) -> None:
 def _copy_all(source: pa_fs.FileSystem, target: pa_fs.FileSystem) -> int:
     """Copy every file of a table, its data before its log, and return the number of its data files."""
     found = [each.path for each in source.get_file_info(pa_fs.FileSelector("", recursive=True)) if each.is_file]
+    target.create_dir(LOG, recursive=True)  # the table's own folder too: some tables have their files in it
     for path in sorted(found, key=lambda each: each.startswith(LOG)):
         if folder := path.rpartition("/")[0]:
             target.create_dir(folder, recursive=True)
