@@ -204,12 +204,13 @@ class TestCompaction:
             _add(lake, f"k{n}")
             lake.log("findings").commit(events, {"flowaudit/detect/x/1": n + 1})
         maintain(lake, {})
-        assert vacuum.checkpointed(lake, "findings") == lake.versions("findings")[0]
+        checkpoint, (version,) = vacuum.checkpointed(lake, "findings"), lake.versions("findings")
+        assert checkpoint is not None
         _age(Path(lake.uri))
 
         maintain(lake, {})
 
-        assert len(list(Path(lake.uri, "findings", "_delta_log").glob("*.json"))) == 1
+        assert len(list(Path(lake.uri, "findings", "_delta_log").glob("*.json"))) == version - checkpoint + 1
         assert (lake.last_batch(), lake.batch().number) == (30, 31)
         log = lake.log("findings")
         assert (log.watermark("flowaudit/detect/x/1"), log.number) == (30, 30)
@@ -576,13 +577,13 @@ class TestProcesses:
             _add(lake, f"k{n:02}", at=NOON + n % 3 * DAY)
         before = _contents(lake)
         killed = 0
-        for _ in range(15):
+        for number in range(15):
             process = _start(MAINTENANCE, lake.uri)
             time.sleep(chance.uniform(0, 0.5))  # the moment is the test
             process.send_signal(signal.SIGKILL)
             killed += process.wait() != 0
             assert _contents(lake) == before
-            _add(lake, f"more{killed}")
+            _add(lake, f"more{number}")
             before = _contents(lake)
         assert killed > 3
         assert _start(MAINTENANCE, lake.uri).wait(60) == 0
