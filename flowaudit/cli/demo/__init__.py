@@ -1,4 +1,4 @@
-"""What `flowaudit demo` does: the main job, on an emulated cloud with two planted leaks, checked against the truth."""
+"""The main job on an emulated cloud with two planted leaks, its findings compared with them: `flowaudit demo`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a planted leak and a finding have in common."""
+"""The identity of a planted leak, and of its finding."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Figures: TypeAlias = tuple[int, int]
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """What makes a leak and a finding the same."""
+    """Detector, interface and path: the same for a leak and its finding."""
 
     detector: str
     interface: str

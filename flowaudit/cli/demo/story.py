@@ -1,4 +1,4 @@
-"""What the demo prints."""
+"""Output of the demo."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def report(console: Console, cycle: Cycle) -> None:
         f"  {interfaces} interfaces and {resources} SageMaker resources discovered in {discover.seconds:.1f} s;"
     )
     console.print(f"  {collect.objects} objects, {collect.kept:,} records collected in {collect.seconds:.1f} s,")
-    console.print(f"  {collect.out_of_scope:,} of interfaces that are somebody else's left out;")
+    console.print(f"  {collect.out_of_scope:,} of interfaces out of scope left out;")
     console.print(f"  {sum(detect.runs.values())} queries by {len(detect.runs)} detectors in {detect.seconds:.1f} s\n")
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class PolicyFormat(StrEnum):
-    """What is on stdout: a page for people with the policy in it, or the policy alone."""
+    """Content of stdout: a page for people with the policy in it, or the policy alone."""
 
     TEXT = "text"
     JSON = "json"
