@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from deltalake import DeltaTable
 
 from flowaudit.collect import collect
 from flowaudit.errors import LakeError
@@ -199,6 +200,28 @@ def test_tables_of_different_times_are_named_and_not_worked_on(lake: Lake, tmp_p
     assert all("has batch 4, and flows only batch 3" in line for line in problems(lake))
     with pytest.raises(LakeError, match="is not whole: table quarantine has batch 4"):
         collect([(source, None)], lake)
+
+
+@pytest.mark.parametrize("at", ["objects", "quarantine", "flows"])
+def test_a_batch_that_lands_meanwhile_is_no_problem(
+    lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: str
+) -> None:
+    """Another collector commits just before a table is opened: the ledger is not ahead for that."""
+    opened, landed = Lake.open, list[str]()
+
+    def slow(self: Lake, table: str) -> DeltaTable:
+        if self is lake and table == at and not landed:
+            landed.append(table)
+            write(tmp_path / "logs", OBJECTS + 1)
+            collect([(LocalSource(str(tmp_path / "logs")), None)], Lake(lake.uri))
+        return opened(self, table)
+
+    monkeypatch.setattr(Lake, "open", slow)
+    lake.verify()
+    assert landed == [at]
+    landed.clear()
+    assert list(problems(lake)) == []
+    assert landed == [at]
 
 
 def test_a_lake_that_vanishes_is_an_error(lake: Lake, tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from deltalake.fs import DeltaStorageHandler
 
 from flowaudit.errors import LakeError
 from flowaudit.lake.batch import Batch, Known, known, last, settle
-from flowaudit.lake.check import problems
+from flowaudit.lake.check import different_times
 from flowaudit.lake.commit import LEADER, LOG, number
 from flowaudit.lake.disk import sync
 from flowaudit.lake.files import TableFiles, Written
@@ -71,7 +71,7 @@ class Lake:
         self.storage_options = dict(storage_options or {})
         self._is_known = False
         self.lease: Lease | None = None
-        """What this process leads by, if it does: each commit carries its generation."""
+        """The lease of this process, if it leads: each commit carries its generation."""
 
     def lead(self, lease: Lease) -> None:
         """Take a lease, so that each commit carries its generation; raises LeaseTaken and LakeError."""
@@ -105,7 +105,7 @@ class Lake:
     def verify(self) -> None:
         """Raise LakeError where tables are of different times, as after a backup that is not one: by their numbers."""
         with self.explained(UNREADABLE):
-            for problem in problems(self, files=False):
+            for problem in different_times(self):
                 raise LakeError(f"the lake at {self.uri} is not whole: {problem}")
 
     def exists(self) -> bool:

@@ -17,19 +17,12 @@ from deltalake import DeltaTable
 
 from flowaudit.errors import LakeError
 from flowaudit.lake.batch import last
-from flowaudit.lake.check import problems
-from flowaudit.schema import TABLES
+from flowaudit.lake.check import in_order, problems
+from flowaudit.lake.commit import LOG
 
 if TYPE_CHECKING:
     from flowaudit.lake import Lake
 
-LAST = ("findings", "quarantine", "flows")
-"""Tables that others refer to, in this order: each is copied as of a later time than those that refer to it.
-
-Delivery follows `findings`, detectors and the ledger follow `flows`. A batch that the copy of `flows` has, and that of
-the ledger lacks, is completed from `flows` when the lake is next written to.
-"""
-LOG = "_delta_log"
 CHUNK = 8 << 20
 TRIES = 20
 
@@ -56,7 +49,7 @@ def restore(lake: Lake, folder: Path) -> dict[str, int]:
     if wrong := list(problems(saved)):
         raise LakeError(f"{folder} is no whole backup: {wrong[0]}")
     counts = {}
-    for name in _in_order():  # `flows`, by which a lake is known, comes last
+    for name in in_order():  # `flows`, by which a lake is known, comes last
         with lake.explained("cannot be restored"):
             counts[name] = _copy_all(saved.filesystem(name), lake.filesystem(name))
     if wrong := list(problems(lake)):
@@ -68,14 +61,10 @@ def _snapshots(lake: Lake) -> dict[str, DeltaTable]:
     """Return a snapshot of each table, of one time but for a batch that `flows` is ahead; raises LakeError."""
     for _ in range(TRIES):
         with lake.explained("cannot be copied"):
-            tables = {name: lake.open(name) for name in _in_order()}
+            tables = {name: lake.open(name) for name in in_order()}
             if last(tables["flows"]) - min(last(tables["objects"]), last(tables["quarantine"])) <= 1:
                 return tables
     raise LakeError(f"the lake at {lake.uri} cannot be copied: batches come faster than its tables can be opened")
-
-
-def _in_order() -> list[str]:
-    return sorted(TABLES, key=lambda name: LAST.index(name) if name in LAST else -1)
 
 
 @contextmanager

@@ -27,6 +27,19 @@ NAMED = 5
 RESTORE = "restore the lake from a backup (flowaudit lake restore), or collect anew into another one"
 
 
+LAST = ("findings", "quarantine", "flows")
+"""Tables that others refer to, in this order: each is opened, and copied, later than those that refer to it.
+
+Delivery follows `findings`, detectors and the ledger follow `flows`: the table that is referred to then also has what
+is committed meanwhile. A batch that `flows` has, and the ledger lacks, is completed from `flows` by the next write.
+"""
+
+
+def in_order() -> list[str]:
+    """Return the tables, those that others refer to last."""
+    return sorted(TABLES, key=lambda name: LAST.index(name) if name in LAST else -1)
+
+
 def problems(lake: Lake, sinks: Collection[str] = (), *, files: bool = True, rows: bool = False) -> Iterator[str]:
     """Yield a line for each thing that does not fit; `sinks` are the ids that sinks have in `dead_letters`.
 
@@ -37,7 +50,7 @@ def problems(lake: Lake, sinks: Collection[str] = (), *, files: bool = True, row
     if not lake.exists():
         raise lake.missing()
     tables: dict[str, DeltaTable] = {}
-    for name in TABLES:
+    for name in in_order():
         try:
             tables[name] = lake.open(name)
         except (DeltaError, OSError) as error:
@@ -50,15 +63,14 @@ def problems(lake: Lake, sinks: Collection[str] = (), *, files: bool = True, row
         yield from _ledger(lake)
 
 
+def different_times(lake: Lake) -> Iterator[str]:
+    """Yield where ledger or quarantine is ahead of `flows`: of `problems` what each collect has to know."""
+    yield from _batches({name: lake.open(name) for name in ("objects", "quarantine", "flows")})
+
+
 def _numbers(tables: Mapping[str, DeltaTable], sinks: Collection[str]) -> Iterator[str]:
     """Yield where a table is ahead of the one that is committed before it."""
-    batches = {name: last(tables[name]) for name in ("flows", "quarantine", "objects") if name in tables}
-    for name in ("quarantine", "objects"):
-        if name in batches and batches[name] > batches.get("flows", batches[name]):
-            yield (
-                f"table {name} has batch {batches[name]}, and flows only batch {batches['flows']}, which is committed "
-                f"first: flows is of an earlier time: {RESTORE}"
-            )
+    yield from _batches(tables)
     if {"findings", "dead_letters"} <= tables.keys():
         written = number(tables["findings"], "flowaudit/findings")
         for sink in sinks:
@@ -67,6 +79,16 @@ def _numbers(tables: Mapping[str, DeltaTable], sinks: Collection[str]) -> Iterat
                     f"{sink} has delivered event {delivered}, and findings has only {written} events: findings is of "
                     f"an earlier time: {RESTORE}"
                 )
+
+
+def _batches(tables: Mapping[str, DeltaTable]) -> Iterator[str]:
+    batches = {name: last(tables[name]) for name in ("flows", "quarantine", "objects") if name in tables}
+    for name in ("quarantine", "objects"):
+        if name in batches and batches[name] > batches.get("flows", batches[name]):
+            yield (
+                f"table {name} has batch {batches[name]}, and flows only batch {batches['flows']}, which is committed "
+                f"first: flows is of an earlier time: {RESTORE}"
+            )
 
 
 def _files(lake: Lake, name: str, table: DeltaTable, *, read: bool) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""What was written reaches the disk: a power cut after it loses none of it."""
+"""Durable writes: a power cut afterwards loses none of them."""
 
 from __future__ import annotations
 

@@ -18,6 +18,8 @@ import pyarrow.fs as pa_fs
 import pyarrow.parquet as pq
 from deltalake import DeltaTable
 
+from flowaudit.lake import commit
+
 if TYPE_CHECKING:
     from flowaudit.lake import Lake
 
@@ -27,7 +29,7 @@ LOG_KEPT = timedelta(days=7)
 """How long a table's log files stay; longer than `GRACE`, within which older snapshots are opened."""
 CHECKPOINT_AFTER = 20
 """How many commits after the last checkpoint are worth another."""
-LOG = "_delta_log/"
+LOG = f"{commit.LOG}/"
 _COMMIT = re.compile(r"_delta_log/(\d{20})\.json")
 _CHECKPOINT = re.compile(r"_delta_log/(\d{20})\.checkpoint\..*parquet")
 _VERSION = re.compile(r"_delta_log/(\d{20})\.")
@@ -143,7 +145,7 @@ def clean_log(lake: Lake, name: str, *, dry_run: bool = False) -> Deleted:
 def checkpointed(lake: Lake, name: str) -> int | None:
     """Return the version of a table's last checkpoint, None where there is none."""
     with lake.explained("cannot be read"):
-        found = (_CHECKPOINT.fullmatch(file.path) for file in _listed(lake.filesystem(name), LOG.rstrip("/")))
+        found = (_CHECKPOINT.fullmatch(file.path) for file in _listed(lake.filesystem(name), commit.LOG))
         return max((int(match[1]) for match in found if match), default=None)
 
 
