@@ -88,7 +88,7 @@ def detect(  # noqa: PLR0913  all that a run depends on, most of it by name
 
 @dataclass(slots=True)
 class _Tally:
-    """What a run has done so far."""
+    """Results of a run so far."""
 
     sightings: int = 0
     events: Counter[str] = field(default_factory=Counter)
@@ -183,7 +183,7 @@ class _Run:
         return sorted({*left, *newer}, key=lambda each: each.since)
 
     def _has_flows(self, window: Window) -> bool:
-        """Tell whether no flow of a window was removed by retention: what was found there would seem to be gone."""
+        """Return whether retention removed no flow of a window: findings in it would seem to be gone."""
         return self._first is None or window.since.date() >= self._first
 
     def _touched(self, since: int, detector: Detector) -> list[Window]:

@@ -37,7 +37,7 @@ GRACE = 8.0
 """Seconds that running jobs have to come to an end once a stop was asked for."""
 STOP, RELOAD = (signal.SIGTERM, signal.SIGINT), signal.SIGHUP
 DONE, LOST, RELOADED = "done", "lease lost", "reloaded"
-"""What is queued beside the names of signals."""
+"""Words in the queue, beside the names of signals."""
 
 log = structlog.stdlib.get_logger("flowaudit.daemon")
 

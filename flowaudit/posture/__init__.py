@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import astuple
 
 from flowaudit.posture.checks import CHECKS
 from flowaudit.posture.live import Live, read
@@ -41,16 +42,7 @@ def audit(expected: Expected, live: Live) -> Iterator[Result]:
     for check in CHECKS:
         properties = list(guarded(expected.vpc_id, check.title, check.run(expected, live)))
         for each in properties:
-            yield Result(
-                check.id,
-                check.guideline,
-                each.subject,
-                each.name,
-                each.expected,
-                each.found,
-                each.status,
-                each.why,
-            )
+            yield Result(check.id, check.guideline, *astuple(each))
         if not properties:
             yield Result(
                 check.id, check.guideline, expected.vpc_id, check.title, "", "", Status.NOT_APPLICABLE, "not expected"

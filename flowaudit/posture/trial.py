@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from enum import StrEnum
 
 from flowaudit.policies import Decision, Policy, Request, Verdict
+from flowaudit.policies.arns import partition
 from flowaudit.posture.live import Live
 from flowaudit.posture.model import Property, compared
 
@@ -70,16 +71,6 @@ def of_principal(live: Live, arn: str) -> dict[str, str]:
 def role(live: Live, account_id: str) -> str:
     """Return the ARN of some role of an account."""
     return f"arn:{partition(live.region)}:iam::{account_id}:role/flowaudit-verify"
-
-
-def partition(region: str) -> str:
-    """Return the first part of ARNs in a Region."""
-    return {"us-gov": "aws-us-gov", "cn": "aws-cn"}.get(region.rpartition("-")[0].rpartition("-")[0], "aws")
-
-
-def bucket_arn(region: str, path: str) -> str:
-    """Return the ARN of a bucket, or of objects in it."""
-    return f"arn:{partition(region)}:s3:::{path}"
 
 
 def allows_everything(text: str) -> bool:

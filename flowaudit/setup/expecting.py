@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from flowaudit.config import LINUX_REPOSITORIES, Setup
 from flowaudit.config.subnets import PER_INSTANCE
+from flowaudit.policies.arns import bucket_arn, partition
 from flowaudit.posture import (
     Access,
     BucketPolicyExpectation,
@@ -16,7 +17,6 @@ from flowaudit.posture import (
 )
 from flowaudit.setup.flow_logs import fields, tag_fields
 from flowaudit.setup.guardrail import MUST_NAME_A_VPC
-from flowaudit.setup.naming import bucket_arn, partition
 from flowaudit.setup.policy_file import policy_file
 from flowaudit.setup.s3_endpoint import BUCKET_ACTIONS, READ_OBJECTS, WRITE_OBJECTS
 from flowaudit.setup.security_groups import has_endpoints

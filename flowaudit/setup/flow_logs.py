@@ -7,8 +7,9 @@ from collections.abc import Iterator
 
 from flowaudit.config import Setup
 from flowaudit.errors import ConfigError
+from flowaudit.policies.arns import partition
 from flowaudit.schema import FIELD_BY_NAME, FIELDS
-from flowaudit.setup.naming import VPC, partition, tags
+from flowaudit.setup.naming import VPC, tags
 from flowaudit.setup.nat import REGIONAL
 from flowaudit.setup.template import ACCOUNT, Noted, Output, Part, Resource, Value, attribute, ref, sub
 

@@ -30,13 +30,3 @@ def tags(setup: Setup, name: str) -> Sequence[Value]:
     """Return the tags of a resource: its name, the set-up that it belongs to, and the user's."""
     wanted = {"Name": f"{setup.name}-{name}" if name else setup.name, "flowaudit:setup": setup.name, **setup.tags}
     return [{"Key": key, "Value": value} for key, value in wanted.items()]
-
-
-def partition(region: str) -> str:
-    """Return the first part of ARNs in a region."""
-    return "aws-us-gov" if region.startswith("us-gov-") else "aws"
-
-
-def bucket_arn(region: str, bucket: str) -> str:
-    """Return the ARN of a bucket, or of a pattern of buckets and objects."""
-    return f"arn:{partition(region)}:s3:::{bucket}"

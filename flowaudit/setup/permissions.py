@@ -13,11 +13,11 @@ from botocore.exceptions import ClientError
 
 from flowaudit.config import Setup
 from flowaudit.inventory.workloads.kinds import KINDS
+from flowaudit.policies.arns import bucket_arn, partition
 from flowaudit.setup import template
 from flowaudit.setup.flow_logs import BUCKET, GROUP, ROLE
 from flowaudit.setup.handlers import HANDLERS, Handlers
 from flowaudit.setup.least_privilege.reading import READ
-from flowaudit.setup.naming import bucket_arn, partition
 from flowaudit.setup.template import Template
 
 

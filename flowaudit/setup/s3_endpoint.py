@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from flowaudit.config import LINUX_REPOSITORIES, Setup
-from flowaudit.setup.naming import PREFIX_LIST, S3_ENDPOINT, VPC, bucket_arn, private_route_tables, tags
+from flowaudit.policies.arns import bucket_arn
+from flowaudit.setup.naming import PREFIX_LIST, S3_ENDPOINT, VPC, private_route_tables, tags
 from flowaudit.setup.policy_file import policy_file
 from flowaudit.setup.template import ACCOUNT, Noted, Output, Parameter, Part, Resource, Value, ref
 

@@ -1,4 +1,4 @@
-"""What the verbs of `setup` share: the configuration, the stack that it names, and how changes and events look."""
+"""Shared by the verbs of `setup`: the configuration, its stack, and the text of changes and events."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
@@ -61,7 +61,7 @@ class Wanted:
         return request(self.setup, self.template, self.client("ec2"))
 
     def found(self) -> Found:
-        """Return the stack; raises SetupError where it is not deployed, or somebody else's."""
+        """Return the stack; raises SetupError where it is not deployed, or not made by flowaudit."""
         from flowaudit.setup.request import check_ours
 
         found = self.stack.find()
@@ -179,7 +179,7 @@ def plan_rows(plan: Plan) -> dict[str, Any]:
                 "type": change.type,
                 "physical_id": change.physical_id,
                 "deleted_by_hand": change.gone,
-                "properties": [_property_row(each) for each in change.properties],
+                "properties": [asdict(each) for each in change.properties],
             }
             for change in plan.changes
         ],
@@ -188,17 +188,6 @@ def plan_rows(plan: Plan) -> dict[str, Any]:
         ],
         "warnings": list(plan.warnings),
         "not_compared": list(plan.unchecked),
-    }
-
-
-def _property_row(each: Property) -> dict[str, Any]:
-    return {
-        "path": each.path,
-        "before": each.before,
-        "after": each.after,
-        "by_hand": each.by_hand,
-        "deployed": each.deployed,
-        "requires_recreation": each.requires_recreation,
     }
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from flowaudit.policies import Policy, Request
+from flowaudit.policies.arns import bucket_arn
 from flowaudit.posture.asking import seen
 from flowaudit.posture.checks.s3_endpoint import gateway_endpoint
 from flowaudit.posture.live import Live
 from flowaudit.posture.model import Check, Expected, Property, compared, guarded
 from flowaudit.posture.named import addresses, endpoints, principals, sample
-from flowaudit.posture.trial import Wish, bucket_arn, of_account, role, tried
+from flowaudit.posture.trial import Wish, of_account, role, tried
 
 NAME = "bucket policy"
 ACTIONS = ("s3:GetObject", "s3:PutObject", "s3:DeleteObject")

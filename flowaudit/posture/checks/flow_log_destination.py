@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from flowaudit.policies import Policy, Request
+from flowaudit.policies.arns import bucket_arn, partition
 from flowaudit.posture.asking import seen
 from flowaudit.posture.buckets import PUBLIC_ACCESS_BLOCK, Bucket, Expiry
 from flowaudit.posture.live import Live
 from flowaudit.posture.model import Check, Expected, Property, compared
 from flowaudit.posture.named import offers, strangers
-from flowaudit.posture.trial import FOREIGN_ACCOUNT, Wish, bucket_arn, of_principal, partition, role, tried
+from flowaudit.posture.trial import FOREIGN_ACCOUNT, Wish, of_principal, role, tried
 
 GUIDE = "G17 Protect Endpoints by Using an Amazon Virtual Private Cloud"
 DELIVERY = "delivery.logs.amazonaws.com"

@@ -8,11 +8,12 @@ from fnmatch import fnmatchcase
 from itertools import chain
 
 from flowaudit.policies import Policy, Request
+from flowaudit.policies.arns import bucket_arn
 from flowaudit.posture.checks.routes import tables
 from flowaudit.posture.live import Live
 from flowaudit.posture.model import Access, Check, Expected, Property, compared
 from flowaudit.posture.named import offers, principals, sample, strangers
-from flowaudit.posture.trial import FOREIGN_ACCOUNT, Wish, allows_everything, bucket_arn, of_principal, role, tried
+from flowaudit.posture.trial import FOREIGN_ACCOUNT, Wish, allows_everything, of_principal, role, tried
 from flowaudit.topology import Endpoint
 
 GUIDE = "Create an Amazon S3 VPC Endpoint"

@@ -10,8 +10,8 @@ from typing import Any
 
 from flowaudit.config import LINUX_REPOSITORIES, Setup
 from flowaudit.errors import SetupError
+from flowaudit.policies.arns import bucket_arn
 from flowaudit.setup.least_privilege.needs import Access, Scope
-from flowaudit.setup.naming import bucket_arn
 from flowaudit.setup.policy_file import LONGEST
 from flowaudit.setup.rendering import bare
 from flowaudit.setup.s3_endpoint import READ_OBJECTS, WRITE_OBJECTS, statements

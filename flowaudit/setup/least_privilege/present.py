@@ -11,11 +11,11 @@ from typing import Any
 from flowaudit.errors import PolicyError
 from flowaudit.inventory.asking import Asker
 from flowaudit.policies import Decision, Policy, Request, Statement
+from flowaudit.policies.arns import bucket_arn
 from flowaudit.policies.patterns import Pattern
 from flowaudit.policies.requests import Context
 from flowaudit.setup.least_privilege.document import ACTIONS, LISTED, Document, Scopes
 from flowaudit.setup.least_privilege.needs import Access, Scope
-from flowaudit.setup.naming import bucket_arn
 
 SAMPLE = "flowaudit-sample"
 """What stands after a prefix in requests that are decided: any key that begins so."""
